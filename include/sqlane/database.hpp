@@ -1,0 +1,178 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "sqlane/call_site.hpp"
+#include "sqlane/detail/lease.hpp"
+#include "sqlane/detail/queries.hpp"
+#include "sqlane/error.hpp"
+#include "sqlane/options.hpp"
+#include "sqlane/snapshot.hpp"
+#include "sqlane/transaction.hpp"
+
+namespace sqlane {
+
+namespace detail {
+class Core;
+}
+
+// A SQLite database with one writer lane and several readers. Writes run one at
+// a time, in the order of their asking; reads run beside them and beside each
+// other, each on one committed state. A call that has returned has happened.
+//
+// Safe to use from any thread. The Database must outlive the calls on it; the
+// guards (begin(), snapshot()) may outlive the Database and keep the file open.
+class Database {
+ public:
+  // Opens or creates a database file (mode 0600) in WAL mode.
+  // Throws OpenError with path and reason; an existing file is not changed then.
+  [[nodiscard]] static Database open(const std::filesystem::path& path, Options options = {});
+  [[nodiscard]] static Database open(Options options);  // options.path
+
+  // A database without a file, gone with its last Database. For now it has a
+  // single connection, so reads take turns with writes; a read inside a write
+  // (or the reverse) on one thread is a UsageError.
+  [[nodiscard]] static Database in_memory(Options options = {});
+  // Shared by name inside the process; the first to open it decides its options.
+  [[nodiscard]] static Database in_memory(std::string_view name, Options options = {});
+
+  Database(Database&&) noexcept;
+  Database& operator=(Database&&) noexcept;
+  ~Database();  // as close(), but does not wait for guards that are still alive
+
+  // One statement, in a transaction of its own. Returns when it is durable.
+  template <class... Args>
+  ExecuteResult execute(detail::SqlFor<Access::write, Args...> sql, const Args&... args) {
+    const detail::Lease lease = lend_writer({}, sql.text().site);
+    const ExecuteResult result = detail::execute(lease.connection(), sql.text(), args...);
+    detail::confirm_commit(lease.connection());
+    return result;
+  }
+
+  // All rows at once. Snapshot::query() streams them instead.
+  template <class T, class... Args>
+  [[nodiscard]] std::vector<T> query(detail::SqlFor<Access::read, Args...> sql, const Args&... args) const {
+    static_assert(!detail::holds_view<T>(),
+                  "a view would outlive its row: read std::string or std::vector<std::byte> instead");
+    const detail::Lease lease = lend_reader({}, sql.text().site);
+    std::vector<T> all;
+    Rows<T> rows(lease.connection(), sql.text(), args...);
+    for (T& row : rows) all.push_back(std::move(row));
+    return all;
+  }
+
+  // The first row. Throws NoRowError when there is none.
+  template <class T, class... Args>
+  [[nodiscard]] T query_one(detail::SqlFor<Access::read, Args...> sql, const Args&... args) const {
+    const detail::Lease lease = lend_reader({}, sql.text().site);
+    return detail::fetch_one<T>(lease.connection(), sql.text(), args...);
+  }
+
+  // The first row, or nothing.
+  template <class T, class... Args>
+  [[nodiscard]] std::optional<T> query_optional(detail::SqlFor<Access::read, Args...> sql, const Args&... args) const {
+    const detail::Lease lease = lend_reader({}, sql.text().site);
+    return detail::fetch_first<T>(lease.connection(), sql.text(), args...);
+  }
+
+  // Runs `job(Transaction&)` as one atomic unit and returns its result once the
+  // commit is durable. An exception from the job undoes it and comes out here.
+  // Throws TimeoutError when the lane did not come free in time, BusyError when
+  // another process kept the write lock.
+  template <std::invocable<Transaction&> Job>
+  auto write(Job&& job, CallSite site = CallSite::current()) {
+    return write(WriteOptions{}, std::forward<Job>(job), site);
+  }
+  template <std::invocable<Transaction&> Job>
+  auto write(const WriteOptions& options, Job&& job, CallSite site = CallSite::current()) {
+    using Result = std::invoke_result_t<Job&, Transaction&>;
+    expect_lasting_result<Result>();
+    if constexpr (std::is_void_v<Result>) {
+      auto run = [&job](Transaction& tx) { std::invoke(job, tx); };
+      run_write(options, site, WriteJob(run));
+    } else {
+      std::optional<Result> result;
+      auto run = [&job, &result](Transaction& tx) { result.emplace(std::invoke(job, tx)); };
+      run_write(options, site, WriteJob(run));
+      return *std::move(result);
+    }
+  }
+
+  // Runs `job(const Snapshot&)`; everything that it reads comes from one
+  // committed state, fixed by its first query.
+  template <std::invocable<const Snapshot&> Job>
+  auto read(Job&& job, CallSite site = CallSite::current()) const {
+    return read(ReadOptions{}, std::forward<Job>(job), site);
+  }
+  template <std::invocable<const Snapshot&> Job>
+  auto read(const ReadOptions& options, Job&& job, CallSite site = CallSite::current()) const {
+    using Result = std::invoke_result_t<Job&, const Snapshot&>;
+    expect_lasting_result<Result>();
+    const Snapshot snapshot(lend_reader(options, site), Snapshot::Pin::at_first_query);
+    return std::invoke(job, snapshot);
+  }
+
+  // Guards, for code that cannot be a closure. A Transaction holds the lane,
+  // a Snapshot a reader, until it ends.
+  [[nodiscard]] Transaction begin(Behavior behavior = Behavior::immediate, CallSite site = CallSite::current());
+  [[nodiscard]] Snapshot snapshot(CallSite site = CallSite::current()) const;
+
+  // For a shared memory database, this and the next paragraph hold for the last
+  // Database that is closed; the others merely let go.
+  //
+  // Refuses new calls and fails those that wait with ClosedError, waits for those
+  // that run (up to Options::acquire_timeout, then TimeoutError naming them), and
+  // closes all connections, the writer last. Closing twice does nothing.
+  void close();
+
+  [[nodiscard]] const Options& options() const noexcept;
+
+ private:
+  // A reference to a callable that lives on the caller's stack.
+  class WriteJob {
+   public:
+    template <class Run>
+    explicit WriteJob(Run& run)
+        : run_([](void* target, Transaction& tx) { (*static_cast<Run*>(target))(tx); }), target_(&run) {}
+    void operator()(Transaction& tx) const { run_(target_, tx); }
+
+   private:
+    void (*run_)(void*, Transaction&);
+    void* target_;
+  };
+
+  template <class Result>
+  static constexpr void expect_lasting_result() {
+    if constexpr (!std::is_void_v<Result>) {
+      static_assert(!std::is_reference_v<Result>, "return a value: the closure's objects end with it");
+      static_assert(!detail::is_rows<Result>, "rows end with the closure: go over them inside, or return a std::vector");
+      static_assert(!detail::is_view<std::remove_cvref_t<Result>>,
+                    "a view would outlive its row: return std::string or std::vector<std::byte> instead");
+    }
+  }
+
+  explicit Database(std::shared_ptr<detail::Core> core);
+
+  [[nodiscard]] detail::Lease lend_writer(const WriteOptions& options, CallSite site);
+  [[nodiscard]] detail::Lease lend_reader(const ReadOptions& options, CallSite site) const;
+  void run_write(const WriteOptions& options, CallSite site, WriteJob job);
+
+  [[nodiscard]] detail::Core& core() const;  // throws ClosedError
+  void leave() noexcept;
+
+  std::shared_ptr<detail::Core> core_;
+  std::atomic<bool> is_closed_ = false;
+};
+
+}  // namespace sqlane

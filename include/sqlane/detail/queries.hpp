@@ -1,0 +1,75 @@
+#pragma once
+
+#include <optional>
+#include <utility>
+
+#include "sqlane/detail/binding.hpp"
+#include "sqlane/detail/columns.hpp"
+#include "sqlane/detail/statement.hpp"
+#include "sqlane/error.hpp"
+#include "sqlane/rows.hpp"
+#include "sqlane/sql.hpp"
+
+namespace sqlane::detail {
+
+// Throws the NoRowError that query_one() promises.
+[[noreturn]] void fail_no_row(Connection& connection, const SqlText& sql);
+
+// Throws IoError when what was just committed cannot be found at the database's path.
+void confirm_commit(Connection& connection);
+
+template <class T, class... Args>
+std::optional<T> fetch_first(Connection& connection, const SqlText& sql, const Args&... args) {
+  static_assert(!holds_view<T>(), "a view would outlive its row: read std::string or std::vector<std::byte> instead");
+  Statement statement(connection, sql);
+  bind_all(statement, Lifetime::borrowed, args...);
+  if (!statement.step()) return std::nullopt;
+  statement.expect_columns(column_count_of<T>());
+  return std::optional<T>(std::in_place, read_row<T>(statement));
+}
+
+template <class T, class... Args>
+T fetch_one(Connection& connection, const SqlText& sql, const Args&... args) {
+  std::optional<T> row = fetch_first<T>(connection, sql, args...);
+  if (!row) fail_no_row(connection, sql);
+  return *std::move(row);
+}
+
+template <class... Args>
+ExecuteResult execute(Connection& connection, const SqlText& sql, const Args&... args) {
+  Statement statement(connection, sql);
+  bind_all(statement, Lifetime::borrowed, args...);
+  return statement.execute();
+}
+
+// Reading, the same for Snapshot and Transaction. `Self::connection()` gives
+// the connection, or throws when the transaction is over.
+template <class Self, Access access>
+class Queries {
+ public:
+  // All rows, one by one: for (auto& [id, title] : tx.query<std::tuple<int, std::string_view>>("SELECT …")).
+  template <class T = Row, class... Args>
+  [[nodiscard]] Rows<T> query(SqlFor<access, Args...> sql, const Args&... args) const {
+    return Rows<T>(self().connection(), sql.text(), args...);
+  }
+
+  // The first row. Throws NoRowError when there is none.
+  template <class T, class... Args>
+  T query_one(SqlFor<access, Args...> sql, const Args&... args) const {
+    return fetch_one<T>(self().connection(), sql.text(), args...);
+  }
+
+  // The first row, or nothing.
+  template <class T, class... Args>
+  std::optional<T> query_optional(SqlFor<access, Args...> sql, const Args&... args) const {
+    return fetch_first<T>(self().connection(), sql.text(), args...);
+  }
+
+ private:
+  friend Self;
+  Queries() = default;
+
+  [[nodiscard]] const Self& self() const { return static_cast<const Self&>(*this); }
+};
+
+}  // namespace sqlane::detail

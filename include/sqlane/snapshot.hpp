@@ -1,0 +1,33 @@
+#pragma once
+
+#include "sqlane/call_site.hpp"
+#include "sqlane/detail/lease.hpp"
+#include "sqlane/detail/queries.hpp"
+
+namespace sqlane {
+
+// One committed state of the database, read through a connection that nobody
+// else uses meanwhile. A long-lived snapshot keeps the write-ahead log from
+// being reset, so the log grows: hold it briefly.
+// Has no way to write: execute() does not exist here.
+// Use from one thread at a time.
+class Snapshot : public detail::Queries<Snapshot, Access::read> {
+ public:
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+  ~Snapshot();
+
+ private:
+  friend class detail::Queries<Snapshot, Access::read>;
+  friend class Database;
+
+  enum class Pin : unsigned char { at_once, at_first_query };
+
+  Snapshot(detail::Lease lease, Pin pin);
+
+  [[nodiscard]] detail::Connection& connection() const { return lease_.connection(); }
+
+  detail::Lease lease_;
+};
+
+}  // namespace sqlane

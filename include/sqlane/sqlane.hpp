@@ -1,0 +1,13 @@
+#pragma once
+
+// Everything. Start reading at database.hpp.
+
+#include "sqlane/call_site.hpp"
+#include "sqlane/codec.hpp"
+#include "sqlane/database.hpp"
+#include "sqlane/error.hpp"
+#include "sqlane/options.hpp"
+#include "sqlane/rows.hpp"
+#include "sqlane/snapshot.hpp"
+#include "sqlane/sql.hpp"
+#include "sqlane/transaction.hpp"

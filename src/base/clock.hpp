@@ -1,0 +1,30 @@
+#pragma once
+
+#include <chrono>
+
+#include "base/mutex.hpp"
+
+namespace sqlane::detail {
+
+// Time as the library sees it, so that a test can move it by hand. All waiting
+// with a deadline goes through here. Safe to use from any thread.
+class Clock {
+ public:
+  using time_point = std::chrono::steady_clock::time_point;
+  using duration = std::chrono::steady_clock::duration;
+
+  virtual ~Clock() = default;
+
+  [[nodiscard]] virtual time_point now() = 0;
+
+  // Blocks until `condition` is notified or `deadline` has come; may also wake
+  // for no reason. `lock` is held at the call and at the return.
+  virtual void wait_until(Condition& condition, MutexLock& lock, time_point deadline) = 0;
+
+  void sleep_until(time_point deadline);
+
+  // The computer's monotonic clock.
+  static Clock& steady();
+};
+
+}  // namespace sqlane::detail

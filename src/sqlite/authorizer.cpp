@@ -1,0 +1,64 @@
+#include "sqlite/authorizer.hpp"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <string_view>
+
+namespace sqlane::detail {
+namespace {
+
+// PRAGMAs that only look. https://sqlite.org/pragma.html
+constexpr std::array<std::string_view, 29> kReadingPragmas{
+    "analysis_limit", "application_id",   "auto_vacuum",   "busy_timeout",    "cache_size",    "cell_size_check",
+    "collation_list", "compile_options",  "data_version",  "database_list",   "encoding",      "foreign_keys",
+    "freelist_count", "function_list",    "journal_mode",  "locking_mode",    "max_page_count", "mmap_size",
+    "module_list",    "page_count",       "page_size",     "pragma_list",     "query_only",    "schema_version",
+    "secure_delete",  "synchronous",      "table_list",    "temp_store",      "user_version"};
+
+// PRAGMAs whose argument names what to look at, or changes only the database's own content.
+constexpr std::array<std::string_view, 15> kPragmasWithArgument{
+    "application_id", "foreign_key_check", "foreign_key_list", "incremental_vacuum", "index_info",
+    "index_list",     "index_xinfo",       "integrity_check",  "optimize",           "quick_check",
+    "table_info",     "table_list",        "table_xinfo",      "user_version",       "defer_foreign_keys"};
+
+template <std::size_t size>
+bool contains(const std::array<std::string_view, size>& names, std::string_view name) {
+  return std::any_of(names.begin(), names.end(), [&](std::string_view candidate) {
+    return std::equal(candidate.begin(), candidate.end(), name.begin(), name.end(),
+                      [](char a, char b) { return a == std::tolower(static_cast<unsigned char>(b)); });
+  });
+}
+
+}  // namespace
+
+std::string refuse_action(int action, const char* first, const char* second) {
+  switch (action) {
+    case SQLITE_TRANSACTION:
+    case SQLITE_SAVEPOINT: return "transactions are controlled by write(), begin() and savepoint(), not by SQL";
+    case SQLITE_ATTACH:
+    case SQLITE_DETACH: return "attaching databases would change the connection for its next user";
+    case SQLITE_PRAGMA: {
+      const std::string_view name = first == nullptr ? "" : first;
+      const bool allowed = contains(kPragmasWithArgument, name) || (second == nullptr && contains(kReadingPragmas, name));
+      return allowed ? "" : "PRAGMA " + std::string(name) + " would change the connection for its next user";
+    }
+    default: return "";
+  }
+}
+
+void Authorizer::install(sqlite3* connection) { sqlite3_set_authorizer(connection, &Authorizer::callback, this); }
+
+int Authorizer::callback(void* self, int action, const char* first, const char* second, const char* /*schema*/,
+                         const char* /*trigger*/) {
+  auto& authorizer = *static_cast<Authorizer*>(self);
+  if (!authorizer.is_watching_) return SQLITE_OK;
+  std::string refusal = refuse_action(action, first, second);
+  if (refusal.empty()) return SQLITE_OK;
+  authorizer.refusal_ = std::move(refusal);
+  return SQLITE_DENY;
+}
+
+}  // namespace sqlane::detail

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <string>
+
+struct sqlite3;
+
+namespace sqlane::detail {
+
+// Refuses, while a user's statement is prepared, what would end a transaction
+// behind its guard's back or change the connection for those who use it next.
+// Our own statements are prepared while it is at rest.
+// https://sqlite.org/c3ref/set_authorizer.html
+class Authorizer {
+ public:
+  // Stays installed, at this address, for as long as `connection` is open.
+  void install(sqlite3* connection);
+
+  // Watches over one prepare.
+  class Watch {
+   public:
+    explicit Watch(Authorizer& authorizer) : authorizer_(authorizer) {
+      authorizer.refusal_.clear();
+      authorizer.is_watching_ = true;
+    }
+    ~Watch() { authorizer_.is_watching_ = false; }
+    Watch(const Watch&) = delete;
+    Watch& operator=(const Watch&) = delete;
+
+   private:
+    Authorizer& authorizer_;
+  };
+
+  // What was refused during the last watch, as a sentence; empty when nothing was.
+  [[nodiscard]] const std::string& refusal() const noexcept { return refusal_; }
+
+ private:
+  static int callback(void* self, int action, const char* first, const char* second, const char* schema,
+                      const char* trigger);
+
+  bool is_watching_ = false;
+  std::string refusal_;
+};
+
+// The policy: why `action` is refused, or an empty text. Pure.
+[[nodiscard]] std::string refuse_action(int action, const char* first, const char* second);
+
+}  // namespace sqlane::detail

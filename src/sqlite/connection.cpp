@@ -1,0 +1,372 @@
+#include "sqlite/connection.hpp"
+
+#include <SQLiteCpp/Exception.h>
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "sqlane/error.hpp"
+#include "sqlite/engine.hpp"
+#include "sqlite/errors.hpp"
+#include "sqlite/hardening.hpp"
+
+namespace sqlane::detail {
+namespace {
+
+using std::chrono::milliseconds;
+
+// The savepoints of a transaction share one name: SQLite takes the newest, and
+// ours end in the reverse order of their making.
+constexpr std::array<const char*, 9> kControlTexts{
+    "BEGIN DEFERRED",       "BEGIN IMMEDIATE",
+    "BEGIN EXCLUSIVE",      "SELECT 1 FROM sqlite_master LIMIT 1",
+    "COMMIT",               "ROLLBACK",
+    "SAVEPOINT sqlane",     "RELEASE sqlane",
+    "ROLLBACK TO sqlane",
+};
+
+constexpr int kMostSnapshotRetries = 100;
+
+std::string_view describe(SqlMistake mistake) {
+  switch (mistake) {
+    case SqlMistake::none: break;
+    case SqlMistake::no_statement: return "the text holds no statement";
+    case SqlMistake::several_statements: return "the text holds more than one statement";
+    case SqlMistake::unterminated: return "a string or quoted name is left open";
+    case SqlMistake::too_few_values: return "there are more placeholders than values";
+    case SqlMistake::too_many_values: return "there are fewer placeholders than values";
+    case SqlMistake::named_without_bind: return "named placeholders take their values from bind()";
+    case SqlMistake::bind_without_named: return "bind() is for named placeholders, but the text has question marks";
+    case SqlMistake::mixed_values: return "named and positional values do not mix";
+    case SqlMistake::write_in_snapshot: return "a snapshot only reads";
+    case SqlMistake::transaction_control:
+      return "transactions are controlled by write(), begin() and savepoint(), not by SQL";
+    case SqlMistake::attach: return "databases cannot be attached";
+  }
+  return "";
+}
+
+SQLite::Database open_handle(const ConnectionSettings& settings) {
+  expect_supported_engine();
+  int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
+  // Not SQLITE_OPEN_CREATE for a file: prepare_database_file() has made it.
+  flags |= settings.role == Role::reader ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+  flags |= settings.is_memory() ? SQLITE_OPEN_MEMORY | SQLITE_OPEN_CREATE : SQLITE_OPEN_NOFOLLOW;
+  const auto busy = std::min<std::int64_t>(settings.busy_timeout.count(), std::numeric_limits<int>::max());
+  try {
+    return SQLite::Database(settings.database.c_str(), flags, static_cast<int>(busy));
+  } catch (const SQLite::Exception& error) {
+    throw OpenError("cannot open \"" + settings.database + "\": " + error.what(),
+                    {.code = error.getErrorCode(),
+                     .extended_code = error.getExtendedErrorCode(),
+                     .database = settings.database});
+  }
+}
+
+}  // namespace
+
+Connection::Connection(ConnectionSettings settings, Clock& clock)
+    : settings_(std::move(settings)), database_(open_handle(settings_)), cache_(settings_.statement_cache) {
+  try {
+    configure(clock);
+  } catch (const Error& error) {
+    for (sqlite3_stmt*& control : controls_) sqlite3_finalize(std::exchange(control, nullptr));
+    throw OpenError("cannot open \"" + settings_.database + "\": " + error.what(),
+                    {.code = error.code(),
+                     .extended_code = error.extended_code(),
+                     .database = settings_.database,
+                     .retryable = error.is_retryable()});
+  }
+}
+
+Connection::~Connection() {
+  revoke_statements();
+  for (sqlite3_stmt* control : controls_) sqlite3_finalize(control);
+}
+
+void Connection::configure(Clock& clock) {
+  sqlite3_extended_result_codes(handle(), 1);
+  harden(handle());
+  authorizer_.install(handle());
+  // The first look at the file: is it a database, whole, and of a format we know?
+  pragma("PRAGMA schema_version");
+  pragma("PRAGMA mmap_size=0");  // one of the conditions of the WAL-reset fault, and no gain
+  pragma("PRAGMA cell_size_check=ON");
+  pragma(("PRAGMA cache_size=-" + std::to_string(settings_.page_cache / 1024)).c_str());
+  // Checkpoints run where the governor decides, never beside a commit.
+  sqlite3_wal_autocheckpoint(handle(), 0);
+  if (settings_.role == Role::reader) return;
+
+  expect_writable();
+  if (!settings_.is_memory()) switch_to_wal(clock);
+  const bool syncs_commits = settings_.durability == Durability::full;
+  pragma(settings_.is_memory() ? "PRAGMA synchronous=OFF"
+         : syncs_commits       ? "PRAGMA synchronous=FULL"
+                               : "PRAGMA synchronous=NORMAL");
+  if (spill_breaks_savepoints(sqlite3_libversion_number())) pragma("PRAGMA cache_spill=OFF");
+  sqlite3_wal_hook(
+      handle(),
+      [](void* self, sqlite3*, const char*, int pages) {
+        static_cast<Connection*>(self)->wal_pages_ = pages;
+        return SQLITE_OK;
+      },
+      this);
+  sqlite3_commit_hook(
+      handle(),
+      [](void* self) {
+        static_cast<Connection*>(self)->commit_started_ = true;
+        return 0;
+      },
+      this);
+}
+
+void Connection::expect_writable() {
+  if (sqlite3_db_readonly(handle(), "main") == 1) {
+    throw ReadOnlyError("SQLite can only read it: its format is newer, or it is write-protected");
+  }
+}
+
+// Switching needs the file for a moment alone. SQLite answers BUSY to whoever
+// comes second without calling the busy handler, and answers the old mode where
+// it cannot switch at all. https://sqlite.org/pragma.html#pragma_journal_mode
+void Connection::switch_to_wal(Clock& clock) {
+  const Clock::time_point deadline = clock.now() + settings_.busy_timeout;
+  milliseconds pause{1};
+  while (true) {
+    try {
+      const std::string mode = pragma("PRAGMA journal_mode=WAL");
+      if (mode != "wal") throw IoError("the file system does not support write-ahead logging (journal mode " + mode + ")");
+      return;
+    } catch (const BusyError&) {
+      if (clock.now() >= deadline) throw;
+    }
+    clock.sleep_until(std::min(deadline, clock.now() + pause));
+    pause = std::min(pause * 2, milliseconds(50));
+  }
+}
+
+std::string Connection::pragma(const char* sql) {
+  sqlite3_stmt* statement = nullptr;
+  int code = sqlite3_prepare_v2(handle(), sql, -1, &statement, nullptr);
+  std::string value;
+  if (code == SQLITE_OK) {
+    code = sqlite3_step(statement);
+    if (code == SQLITE_ROW) {
+      const unsigned char* text = sqlite3_column_text(statement, 0);
+      if (text != nullptr) value = reinterpret_cast<const char*>(text);
+      code = SQLITE_DONE;
+    }
+  }
+  const int extended = sqlite3_extended_errcode(handle());
+  const std::string message = sqlite3_errmsg(handle());
+  sqlite3_finalize(statement);
+  if (code != SQLITE_DONE) {
+    throw_failure({.extended_code = extended, .message = message, .sql = sql, .database = settings_.database});
+  }
+  return value;
+}
+
+int Connection::run(Control control) {
+  sqlite3_stmt*& statement = controls_[control];
+  if (statement == nullptr) {
+    const int code =
+        sqlite3_prepare_v3(handle(), kControlTexts[control], -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+    if (code != SQLITE_OK) return code;
+  }
+  const int code = sqlite3_step(statement);
+  const int reset = sqlite3_reset(statement);
+  if (code == SQLITE_DONE || code == SQLITE_ROW) return SQLITE_OK;
+  return reset == SQLITE_OK ? code : reset;
+}
+
+void Connection::run_or_fail(Control control) {
+  if (const int code = run(control); code != SQLITE_OK) fail(code, kControlTexts[control]);
+}
+
+void Connection::begin(Behavior behavior) {
+  const Control control = behavior == Behavior::deferred    ? kBeginDeferred
+                          : behavior == Behavior::immediate ? kBeginImmediate
+                                                            : kBeginExclusive;
+  commit_started_ = false;
+  lost_transaction_.clear();
+  // Another process can commit between BEGIN IMMEDIATE's look at the log and
+  // its lock. Starting over is then all it takes.
+  int code = run(control);
+  for (int i = 0; i < kMostSnapshotRetries && code == SQLITE_BUSY_SNAPSHOT; ++i) code = run(control);
+  if (code != SQLITE_OK) fail(code, kControlTexts[control]);
+  expects_transaction_ = true;
+  spills_at_begin_ = cache_spills();
+}
+
+void Connection::begin_snapshot() {
+  begin(Behavior::deferred);
+  run_or_fail(kPin);
+}
+
+void Connection::commit() {
+  commit_started_ = false;
+  run_or_fail(kCommit);
+  expects_transaction_ = false;
+}
+
+void Connection::rollback() noexcept {
+  expects_transaction_ = false;
+  if (in_transaction() && run(kRollback) != SQLITE_OK) is_broken_ = true;
+}
+
+void Connection::open_savepoint() { run_or_fail(kSavepoint); }
+void Connection::release_savepoint() { run_or_fail(kRelease); }
+
+void Connection::undo_savepoint() {
+  run_or_fail(kRollbackTo);
+  if (spill_breaks_savepoints(sqlite3_libversion_number()) && cache_spills() != spills_at_begin_) {
+    lost_transaction_ = "a savepoint was undone after the page cache had spilled, which this SQLite cannot commit safely";
+    if (run(kRollback) != SQLITE_OK) is_broken_ = true;
+    expect_live_transaction();
+  }
+  run_or_fail(kRelease);
+}
+
+int Connection::cache_spills() const noexcept {
+  int spills = 0;
+  int highest = 0;
+  sqlite3_db_status(handle(), SQLITE_DBSTATUS_CACHE_SPILL, &spills, &highest, 0);
+  return spills;
+}
+
+bool Connection::in_transaction() const noexcept { return sqlite3_get_autocommit(handle()) == 0; }
+
+void Connection::expect_live_transaction() const {
+  if (lost_transaction_.empty()) return;
+  throw TransactionAborted("the transaction was rolled back: " + lost_transaction_,
+                           {.database = settings_.database, .transaction_ended = true});
+}
+
+bool Connection::tidy() noexcept {
+  revoke_statements();
+  rollback();
+  lost_transaction_.clear();
+  return !is_broken_;
+}
+
+void Connection::revoke_statements() noexcept {
+  while (cache_.has_statements_in_use()) {
+    CachedStatement& statement = cache_.newest_in_use();
+    if (statement.holder != nullptr) {
+      statement.holder->connection_ = nullptr;
+      statement.holder->cached_ = nullptr;
+      statement.holder->handle_ = nullptr;
+    }
+    sqlite3_reset(statement.handle);
+    check_in(statement);
+  }
+}
+
+void Connection::expect_reachable() {
+  int moved = 0;
+  if (sqlite3_file_control(handle(), "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || moved == 0) return;
+  throw IoError("the file \"" + settings_.database +
+                    "\" was moved, replaced or deleted while it was open: what is written now cannot be found there",
+                {.extended_code = SQLITE_READONLY_DBMOVED, .database = settings_.database});
+}
+
+Connection::Checkpoint Connection::checkpoint_passive() {
+  Checkpoint done;
+  const int code = sqlite3_wal_checkpoint_v2(handle(), "main", SQLITE_CHECKPOINT_PASSIVE, &done.log_pages,
+                                             &done.copied_pages);
+  if (code != SQLITE_OK) fail(code, "checkpoint");
+  if (done.copied_pages > done.log_pages) {
+    throw CorruptError("a checkpoint copied more pages than the write-ahead log holds",
+                       {.code = SQLITE_CORRUPT, .extended_code = SQLITE_CORRUPT, .database = settings_.database});
+  }
+  return done;
+}
+
+CachedStatement& Connection::check_out(const SqlText& sql, Statement& holder) {
+  commit_started_ = false;
+  CachedStatement* statement = cache_.check_out(sql.text, sql.is_literal);
+  if (statement == nullptr) {
+    statement = &cache_.add();
+    try {
+      prepare(*statement, sql);
+      cache_.list(*statement);
+    } catch (...) {
+      cache_.discard(*statement);
+      throw;
+    }
+  } else {
+    try {
+      expect_fitting(*statement, sql);
+    } catch (...) {
+      check_in(*statement);
+      throw;
+    }
+  }
+  statement->holder = &holder;
+  return *statement;
+}
+
+void Connection::prepare(CachedStatement& statement, const SqlText& sql) {
+  statement.text = sql.text;
+  statement.facts = scan_sql(sql.text);
+  if (sql.text.find('\0') != std::string_view::npos) throw UsageError("the SQL text holds a NUL byte");
+  expect_fitting(statement, sql);
+  {
+    const Authorizer::Watch watch(authorizer_);
+    const int code = sqlite3_prepare_v3(handle(), statement.text.c_str(), static_cast<int>(statement.text.size() + 1),
+                                        SQLITE_PREPARE_PERSISTENT, &statement.handle, nullptr);
+    if (code == SQLITE_AUTH && !authorizer_.refusal().empty()) {
+      throw UsageError(authorizer_.refusal() + " in \"" + statement.text + "\" at " + sql.site.to_string());
+    }
+    if (code != SQLITE_OK) fail(code, statement.text);
+  }
+  statement.is_read_only = sqlite3_stmt_readonly(statement.handle) != 0;
+  statement.facts.parameters = sqlite3_bind_parameter_count(statement.handle);
+  expect_fitting(statement, sql);
+}
+
+void Connection::expect_fitting(const CachedStatement& statement, const SqlText& sql) const {
+  // The compiler has looked at literals already.
+  const SqlMistake mistake = sql.is_literal ? SqlMistake::none : find_mistake(statement.facts, sql.access, sql.arity);
+  if (mistake == SqlMistake::write_in_snapshot || (sql.access == Access::read && !statement.is_read_only)) {
+    throw ReadOnlyError("a snapshot only reads; write in a transaction instead of with \"" + statement.text + "\" at " +
+                            sql.site.to_string(),
+                        {.code = SQLITE_READONLY,
+                         .extended_code = SQLITE_READONLY,
+                         .sql = statement.text,
+                         .database = settings_.database});
+  }
+  if (mistake != SqlMistake::none) {
+    throw UsageError(std::string(describe(mistake)) + " in \"" + statement.text + "\" at " + sql.site.to_string());
+  }
+}
+
+void Connection::check_in(CachedStatement& statement) noexcept {
+  if (std::exchange(statement.holds_copies, false)) sqlite3_clear_bindings(statement.handle);
+  // SQLite prepared it again behind our back: the schema has changed, and all
+  // that was prepared before would have to go the same way at its next use.
+  if (sqlite3_stmt_status(statement.handle, SQLITE_STMTSTATUS_REPREPARE, 1) > 0) cache_.drop_idle();
+  cache_.check_in(statement);
+}
+
+void Connection::fail(int code, std::string_view sql) {
+  const int extended = sqlite3_extended_errcode(handle());
+  Failure failure{.extended_code = (extended & 0xff) == (code & 0xff) ? extended : code,
+                  .message = sqlite3_errmsg(handle()),
+                  .sql = std::string(sql),
+                  .database = settings_.database};
+  const bool ended = !in_transaction();
+  if (ended && expects_transaction_) {
+    failure.transaction_ended = true;
+    if (lost_transaction_.empty()) lost_transaction_ = failure.message;
+  }
+  // The commit had begun, and the transaction is neither open nor committed.
+  // https://sqlite.org/c3ref/commit_hook.html
+  failure.outcome_unknown = ended && commit_started_;
+  if (failure.outcome_unknown) is_broken_ = true;
+  throw_failure(std::move(failure));
+}
+
+}  // namespace sqlane::detail

@@ -1,0 +1,140 @@
+#pragma once
+
+#include <SQLiteCpp/Database.h>
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/clock.hpp"
+#include "sqlane/detail/statement.hpp"
+#include "sqlane/options.hpp"
+#include "sqlane/transaction.hpp"
+#include "sqlite/authorizer.hpp"
+#include "sqlite/statement_cache.hpp"
+
+namespace sqlane::detail {
+
+enum class Role : std::uint8_t {
+  writer,        // reads and writes; switches the file to WAL
+  reader,        // opened read-only
+  checkpointer,  // reads and writes, but only ever checkpoints
+};
+
+// What a connection needs to be opened, and opened again.
+struct ConnectionSettings {
+  std::string database;  // an absolute path; ":memory:" for a memory database
+  Role role = Role::writer;
+  Durability durability = Durability::full;
+  std::chrono::milliseconds busy_timeout{};
+  std::size_t statement_cache = 0;
+  std::size_t page_cache = 0;  // bytes
+
+  [[nodiscard]] bool is_memory() const { return database == ":memory:"; }
+};
+
+// One SQLite connection: settings, transactions, statement cache, and what is
+// known about its condition. All that the rooms above need from SQLite is in
+// this class and in Statement. Use from one thread at a time.
+//
+// Invariants
+//  1. Every connection has passed configure() completely, or was never handed out.
+//  2. expects_transaction_ is true exactly from a begin() that succeeded to the
+//     end of that transaction as its owner sees it. SQLite being in autocommit
+//     mode meanwhile means that SQLite ended it: lost_transaction_ then says why.
+//  3. A statement is listed in cache_ as in use exactly while one Statement
+//     object holds it; revoke_statements() parts the two from this side.
+class Connection {
+ public:
+  // Throws OpenError.
+  explicit Connection(ConnectionSettings settings, Clock& clock = Clock::steady());
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  ~Connection();
+
+  // Transactions. Those that throw leave the connection as in_transaction() says.
+  void begin(Behavior behavior);
+  void begin_snapshot();  // a read transaction, whose state is fixed now
+  void commit();          // CommitOutcomeUnknown, or an error with the transaction still open
+  void rollback() noexcept;
+  void open_savepoint();
+  void release_savepoint();
+  void undo_savepoint();  // rolls back to the newest savepoint, and ends it
+
+  [[nodiscard]] bool in_transaction() const noexcept;
+  // Throws TransactionAborted when SQLite has ended the transaction by itself.
+  void expect_live_transaction() const;
+  [[nodiscard]] bool lost_transaction() const noexcept { return !lost_transaction_.empty(); }
+
+  // Ends what a careless owner left: statements are revoked, a transaction is
+  // rolled back. False when the connection must not be used again.
+  [[nodiscard]] bool tidy() noexcept;
+  [[nodiscard]] bool has_statements_in_use() const noexcept { return cache_.has_statements_in_use(); }
+
+  // Throws IoError when the file is no longer the one at its path: a commit
+  // succeeds then, but nobody can find it.
+  void expect_reachable();
+
+  // Pages in the write-ahead log as of this connection's newest commit.
+  [[nodiscard]] int wal_pages() const noexcept { return wal_pages_; }
+
+  struct Checkpoint {
+    int log_pages = 0;
+    int copied_pages = 0;
+  };
+  // Copies what it can from the log to the database without waiting.
+  // Throws CorruptError when the log contradicts itself.
+  Checkpoint checkpoint_passive();
+
+  [[nodiscard]] const ConnectionSettings& settings() const noexcept { return settings_; }
+  [[nodiscard]] std::size_t cached_statements() const noexcept { return cache_.idle_count(); }
+  [[nodiscard]] sqlite3* handle() const noexcept { return database_.getHandle(); }
+
+  // For Statement.
+  [[nodiscard]] CachedStatement& check_out(const SqlText& sql, Statement& holder);
+  void check_in(CachedStatement& statement) noexcept;
+  // Throws the error that the last call on `handle()` left behind.
+  [[noreturn]] void fail(int code, std::string_view sql);
+
+ private:
+  enum Control : std::uint8_t {
+    kBeginDeferred,
+    kBeginImmediate,
+    kBeginExclusive,
+    kPin,
+    kCommit,
+    kRollback,
+    kSavepoint,
+    kRelease,
+    kRollbackTo,
+    kControls,
+  };
+
+  void configure(Clock& clock);
+  void switch_to_wal(Clock& clock);
+  void expect_writable();
+  std::string pragma(const char* sql);
+  int run(Control control);
+  void run_or_fail(Control control);
+  void prepare(CachedStatement& statement, const SqlText& sql);
+  void expect_fitting(const CachedStatement& statement, const SqlText& sql) const;
+  void revoke_statements() noexcept;
+  [[nodiscard]] int cache_spills() const noexcept;
+
+  ConnectionSettings settings_;
+  Authorizer authorizer_;
+  SQLite::Database database_;
+  std::array<sqlite3_stmt*, kControls> controls_{};
+  StatementCache cache_;
+  std::string lost_transaction_;  // the error that ended it
+  int wal_pages_ = 0;
+  int spills_at_begin_ = 0;
+  bool expects_transaction_ = false;
+  bool commit_started_ = false;  // by the current statement; set by SQLite's commit hook
+  bool is_broken_ = false;
+};
+
+}  // namespace sqlane::detail

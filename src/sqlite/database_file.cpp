@@ -1,0 +1,103 @@
+#include "sqlite/database_file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#if defined(__linux__)
+#include <sys/vfs.h>
+#endif
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <string>
+#include <system_error>
+
+#include "sqlane/error.hpp"
+
+namespace sqlane::detail {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr mode_t kOwnerOnly = 0600;
+
+[[noreturn]] void refuse(const fs::path& path, const std::string& reason) {
+  // A NUL byte would end the message early.
+  std::string shown = path.string();
+  for (char& c : shown) c = c == '\0' ? '?' : c;
+  throw OpenError("cannot open \"" + shown + "\": " + reason, {.database = shown});
+}
+
+std::string describe(int error) { return std::generic_category().message(error); }
+
+// The file appears under its name already closed: created beside it, then
+// linked, which fails when somebody else was first. Where hard links do not
+// exist it is created in place.
+void create_file(const fs::path& path) {
+  std::string beside = path.string() + ".XXXXXX";
+  const int file = ::mkostemp(beside.data(), O_CLOEXEC);  // mode 0600
+  if (file < 0) refuse(path, "the file cannot be created: " + describe(errno));
+  ::close(file);
+  int error = ::link(beside.c_str(), path.c_str()) == 0 ? 0 : errno;
+  ::unlink(beside.c_str());
+  if (error == EPERM || error == EOPNOTSUPP || error == ENOSYS) {
+    const int direct = ::open(path.c_str(), O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_WRONLY, kOwnerOnly);
+    error = direct >= 0 ? 0 : errno;
+    if (direct >= 0) ::close(direct);
+  }
+  if (error != 0 && error != EEXIST) refuse(path, "the file cannot be created: " + describe(error));
+}
+
+void expect_shared_memory([[maybe_unused]] const fs::path& path, [[maybe_unused]] const fs::path& folder) {
+#if defined(__linux__)
+  struct statfs info {};
+  if (::statfs(folder.c_str(), &info) == 0 && !supports_wal(static_cast<long>(info.f_type))) {
+    refuse(path, "it is on a network file system, where write-ahead logging is not safe");
+  }
+#endif
+}
+
+}  // namespace
+
+bool supports_wal(long type) noexcept {
+  constexpr std::array<long, 4> kNetworkFileSystems{
+      0x6969,      // NFS
+      0x517b,      // SMB
+      0xff534d42,  // CIFS
+      0xfe534d42,  // SMB2
+  };
+  for (const long network : kNetworkFileSystems) {
+    if (type == network) return false;
+  }
+  return true;
+}
+
+fs::path prepare_database_file(const fs::path& path) {
+  if (path.empty()) refuse(path, "the path is empty");
+  if (path.native().find('\0') != std::string::npos) refuse(path, "the path holds a NUL byte");
+  if (!path.has_filename()) refuse(path, "the path names a directory");
+
+  std::error_code error;
+  const fs::path given_folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  const fs::path folder = fs::canonical(given_folder, error);
+  if (error) refuse(path, "its folder cannot be reached: " + error.message());
+  const fs::path absolute = folder / path.filename();
+
+  struct stat status {};
+  if (::lstat(absolute.c_str(), &status) != 0) {
+    if (errno != ENOENT) refuse(path, describe(errno));
+    expect_shared_memory(path, folder);
+    create_file(absolute);
+    return absolute;
+  }
+  if (S_ISDIR(status.st_mode)) refuse(path, "it is a directory");
+  if (S_ISLNK(status.st_mode)) refuse(path, "it is a symbolic link; open the file that it points to");
+  if (!S_ISREG(status.st_mode)) refuse(path, "it is not a regular file");
+  if (::faccessat(AT_FDCWD, absolute.c_str(), R_OK, AT_EACCESS) != 0) refuse(path, "it cannot be read: " + describe(errno));
+  if (::faccessat(AT_FDCWD, absolute.c_str(), W_OK, AT_EACCESS) != 0) refuse(path, "it cannot be written: " + describe(errno));
+  expect_shared_memory(path, folder);
+  return absolute;
+}
+
+}  // namespace sqlane::detail

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <filesystem>
+
+namespace sqlane::detail {
+
+// Makes `path` ready to be opened by SQLite and returns it absolute, which also
+// keeps SQLite from reading it as a URI. A new file is created empty, for its
+// owner alone. Never opens a file that exists: closing it again would drop the
+// POSIX locks of every connection of this process
+// (https://sqlite.org/howtocorrupt.html, 2.2).
+// Throws OpenError: empty path, NUL bytes, no such folder, a directory or
+// device, a symbolic link in place of the file, a network file system.
+[[nodiscard]] std::filesystem::path prepare_database_file(const std::filesystem::path& path);
+
+// Can processes share memory through a file there, as WAL mode needs?
+// `type` is f_type of statfs(2). https://sqlite.org/wal.html#noshm
+[[nodiscard]] bool supports_wal(long type) noexcept;
+
+}  // namespace sqlane::detail

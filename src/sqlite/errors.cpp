@@ -1,0 +1,122 @@
+#include "sqlite/errors.hpp"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace sqlane::detail {
+namespace {
+
+// The one table from SQLite's codes to ours. An extended code stands before the
+// primary code that it belongs to.
+constexpr std::array kRules{
+    ErrorRule{SQLITE_ERROR, ErrorKind::schema, false},
+    ErrorRule{SQLITE_ABORT_ROLLBACK, ErrorKind::aborted, false},
+    ErrorRule{SQLITE_ABORT, ErrorKind::interrupted, false},
+    ErrorRule{SQLITE_BUSY, ErrorKind::busy, true},
+    ErrorRule{SQLITE_LOCKED, ErrorKind::busy, true},
+    ErrorRule{SQLITE_PROTOCOL, ErrorKind::busy, true},
+    ErrorRule{SQLITE_PERM, ErrorKind::io, false},
+    ErrorRule{SQLITE_READONLY_DBMOVED, ErrorKind::io, false},
+    ErrorRule{SQLITE_READONLY, ErrorKind::read_only, false},
+    ErrorRule{SQLITE_INTERRUPT, ErrorKind::interrupted, true},
+    ErrorRule{SQLITE_IOERR, ErrorKind::io, false},
+    ErrorRule{SQLITE_CANTOPEN, ErrorKind::io, false},
+    ErrorRule{SQLITE_CORRUPT, ErrorKind::corrupt, false},
+    ErrorRule{SQLITE_NOTADB, ErrorKind::corrupt, false},
+    ErrorRule{SQLITE_FULL, ErrorKind::disk_full, false},
+    ErrorRule{SQLITE_SCHEMA, ErrorKind::schema, true},
+    ErrorRule{SQLITE_TOOBIG, ErrorKind::type, false},
+    ErrorRule{SQLITE_MISMATCH, ErrorKind::type, false},
+    ErrorRule{SQLITE_CONSTRAINT, ErrorKind::constraint, false},
+};
+
+ConstraintKind constraint_kind(int extended_code) {
+  switch (extended_code) {
+    case SQLITE_CONSTRAINT_UNIQUE: return ConstraintKind::unique;
+    case SQLITE_CONSTRAINT_PRIMARYKEY: return ConstraintKind::primary_key;
+    case SQLITE_CONSTRAINT_ROWID: return ConstraintKind::rowid;
+    case SQLITE_CONSTRAINT_NOTNULL: return ConstraintKind::not_null;
+    case SQLITE_CONSTRAINT_CHECK: return ConstraintKind::check;
+    case SQLITE_CONSTRAINT_FOREIGNKEY: return ConstraintKind::foreign_key;
+    case SQLITE_CONSTRAINT_TRIGGER: return ConstraintKind::trigger;
+    case SQLITE_CONSTRAINT_DATATYPE: return ConstraintKind::datatype;
+    default: return ConstraintKind::other;
+  }
+}
+
+// Reads "UNIQUE constraint failed: note.title, note.lang"; the only place where
+// SQLite says which columns. An index on expressions gives "index 'name'" instead.
+std::pair<std::string, std::vector<std::string>> violated_columns(std::string_view message) {
+  constexpr std::string_view kMarker = " constraint failed: ";
+  const std::size_t marker = message.find(kMarker);
+  std::pair<std::string, std::vector<std::string>> found;
+  if (marker == std::string_view::npos) return found;
+  std::string_view rest = message.substr(marker + kMarker.size());
+  while (!rest.empty()) {
+    const std::string_view name = rest.substr(0, rest.find(", "));
+    const std::size_t dot = name.find('.');
+    if (dot == std::string_view::npos) return {};
+    found.first = name.substr(0, dot);
+    found.second.emplace_back(name.substr(dot + 1));
+    rest.remove_prefix(std::min(rest.size(), name.size() + 2));
+  }
+  return found;
+}
+
+[[noreturn]] void throw_constraint(const std::string& message, const std::string& engine_message,
+                                   ErrorDetails details) {
+  const ConstraintKind kind = constraint_kind(details.extended_code);
+  const bool names_columns = kind == ConstraintKind::unique || kind == ConstraintKind::primary_key ||
+                             kind == ConstraintKind::rowid || kind == ConstraintKind::not_null ||
+                             kind == ConstraintKind::datatype;
+  auto [table, columns] = names_columns ? violated_columns(engine_message) : decltype(violated_columns("")){};
+  throw ConstraintError(message, std::move(details), kind, std::move(table), std::move(columns));
+}
+
+}  // namespace
+
+ErrorRule classify(int extended_code) noexcept {
+  for (const ErrorRule& rule : kRules) {
+    if (rule.code == extended_code || rule.code == (extended_code & 0xff)) return rule;
+  }
+  return {extended_code, ErrorKind::general, false};
+}
+
+void throw_failure(Failure failure) {
+  const ErrorRule rule = classify(failure.extended_code);
+  std::string message = failure.message + " (SQLite code " + std::to_string(failure.extended_code) + ")";
+  if (!failure.sql.empty()) message += " in \"" + failure.sql + "\"";
+  message += " on " + failure.database;
+  ErrorDetails details{.code = failure.extended_code & 0xff,
+                       .extended_code = failure.extended_code,
+                       .sql = std::move(failure.sql),
+                       .database = std::move(failure.database),
+                       .retryable = rule.retryable,
+                       .transaction_ended = failure.transaction_ended};
+  if (failure.outcome_unknown) {
+    details.retryable = false;
+    throw CommitOutcomeUnknown("COMMIT failed, and the changes may or may not survive a crash: " + message,
+                               std::move(details));
+  }
+  switch (rule.kind) {
+    case ErrorKind::busy: throw BusyError(message, std::move(details));
+    case ErrorKind::constraint: throw_constraint(message, failure.message, std::move(details));
+    case ErrorKind::type: throw TypeError(message, std::move(details));
+    case ErrorKind::read_only: throw ReadOnlyError(message, std::move(details));
+    case ErrorKind::disk_full: throw DiskFullError(message, std::move(details));
+    case ErrorKind::io: throw IoError(message, std::move(details));
+    case ErrorKind::corrupt: throw CorruptError(message, std::move(details));
+    case ErrorKind::schema: throw SchemaError(message, std::move(details));
+    case ErrorKind::interrupted: throw InterruptedError(message, std::move(details));
+    case ErrorKind::aborted: throw TransactionAborted(message, std::move(details));
+    case ErrorKind::general: break;
+  }
+  throw Error(message, std::move(details));
+}
+
+}  // namespace sqlane::detail

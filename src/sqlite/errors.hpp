@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "sqlane/error.hpp"
+
+namespace sqlane::detail {
+
+// Which class of sqlane::Error a result code becomes.
+enum class ErrorKind : std::uint8_t {
+  general,
+  busy,
+  constraint,
+  type,
+  read_only,
+  disk_full,
+  io,
+  corrupt,
+  schema,
+  interrupted,
+  aborted,
+};
+
+struct ErrorRule {
+  int code;  // an extended result code, or a primary one for all below it
+  ErrorKind kind;
+  bool retryable;
+};
+
+// https://sqlite.org/rescode.html
+[[nodiscard]] ErrorRule classify(int extended_code) noexcept;
+
+struct Failure {
+  int extended_code = 0;
+  std::string message;  // SQLite's
+  std::string sql;
+  std::string database;
+  bool transaction_ended = false;
+  bool outcome_unknown = false;
+};
+
+[[noreturn]] void throw_failure(Failure failure);
+
+}  // namespace sqlane::detail

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <cstddef>
+
+#include "sqlane/options.hpp"
+
+struct sqlite3;
+
+namespace sqlane::detail {
+
+// Settings that every connection gets, whatever its role: what an attacker who
+// controls the file or a part of the SQL could use is switched off.
+// https://sqlite.org/security.html
+// Throws what the first refused setting says.
+void harden(sqlite3* connection);
+
+}  // namespace sqlane::detail

@@ -1,0 +1,20 @@
+#include "sqlane/snapshot.hpp"
+
+#include <utility>
+
+#include "sqlite/connection.hpp"
+
+namespace sqlane {
+
+Snapshot::Snapshot(detail::Lease lease, Pin pin) : lease_(std::move(lease)) {
+  if (pin == Pin::at_once) {
+    lease_.connection().begin_snapshot();
+  } else {
+    lease_.connection().begin(Behavior::deferred);
+  }
+}
+
+// Giving the lease back ends the read transaction.
+Snapshot::~Snapshot() = default;
+
+}  // namespace sqlane

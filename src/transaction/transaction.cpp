@@ -1,0 +1,120 @@
+#include "sqlane/transaction.hpp"
+
+#include <utility>
+
+#include "sqlane/error.hpp"
+#include "sqlite/connection.hpp"
+#include "transaction/state.hpp"
+
+namespace sqlane {
+
+using detail::TransactionEvent;
+
+Transaction::Transaction(detail::Lease lease, Behavior behavior, Owner owner)
+    : lease_(std::move(lease)), owner_(owner) {
+  lease_.connection().begin(behavior);
+}
+
+Transaction::~Transaction() { abandon(); }
+
+detail::Connection& Transaction::connection() const {
+  switch (state_) {
+    case TransactionState::open: break;
+    case TransactionState::committed: throw UsageError("the transaction has been committed already");
+    case TransactionState::rolled_back: throw UsageError("the transaction has been rolled back already");
+    case TransactionState::aborted: throw TransactionAborted("the transaction was rolled back: " + abort_reason_);
+    case TransactionState::outcome_unknown: throw UsageError("the transaction has ended, in a COMMIT that failed");
+  }
+  lease_.connection().expect_live_transaction();
+  return lease_.connection();
+}
+
+TransactionState Transaction::state() const noexcept {
+  const bool is_lost = state_ == TransactionState::open && lease_.connection().lost_transaction();
+  return is_lost ? TransactionState::aborted : state_;
+}
+
+void Transaction::commit() {
+  expect_control();
+  finish();
+}
+
+void Transaction::rollback() {
+  expect_control();
+  static_cast<void>(connection());  // throws unless open
+  abandon();
+}
+
+void Transaction::expect_control() const {
+  if (owner_ == Owner::library) {
+    throw UsageError("inside write() the library commits when the closure returns, and rolls back when it throws");
+  }
+}
+
+void Transaction::finish() {
+  detail::Connection& connection = this->connection();
+  if (newest_savepoint_ != nullptr) throw UsageError("a savepoint is still open: release() or rollback() it first");
+  if (connection.has_statements_in_use()) throw UsageError("rows of this transaction are still being read");
+  try {
+    connection.commit();
+    connection.expect_reachable();
+  } catch (const CommitOutcomeUnknown&) {
+    end(*detail::next_state(state_, TransactionEvent::commit_lost));
+    throw;
+  } catch (const IoError&) {  // committed, but to a file that nobody finds
+    if (!connection.in_transaction()) end(*detail::next_state(state_, TransactionEvent::commit_lost));
+    throw;
+  }
+  end(*detail::next_state(state_, TransactionEvent::commit_succeeded));
+}
+
+// Rolls back whatever is open. What goes wrong here costs the connection, never the caller.
+void Transaction::abandon() noexcept {
+  if (state_ != TransactionState::open) return;
+  const bool was_lost = lease_.connection().lost_transaction();
+  end(*detail::next_state(state_, was_lost ? TransactionEvent::engine_ended : TransactionEvent::rolled_back));
+}
+
+void Transaction::abort(const std::exception& reason) noexcept {
+  if (state_ != TransactionState::open) return;
+  abort_reason_ = reason.what();
+  end(*detail::next_state(state_, TransactionEvent::engine_ended));
+}
+
+// Giving the lease back tidies the connection, which rolls back what is open.
+// Callbacks come last: by then the lane is free, so they may use the database.
+void Transaction::end(TransactionState state) noexcept {
+  state_ = state;
+  for (Savepoint* savepoint = std::exchange(newest_savepoint_, nullptr); savepoint != nullptr;) {
+    savepoint->transaction_ = nullptr;
+    savepoint = savepoint->older_;
+  }
+  lease_.give_back();
+  if (callbacks_.empty() || state == TransactionState::outcome_unknown) return;
+  run_callbacks(state == TransactionState::committed ? When::commit : When::rollback, 0);
+}
+
+void Transaction::add_callback(When when, std::function<void()> callback) {
+  static_cast<void>(connection());  // throws unless open
+  callbacks_.push_back({when, std::move(callback)});
+}
+
+// Takes those registered since `from` off the list first: a callback may add others.
+void Transaction::run_callbacks(When when, std::size_t from) noexcept {
+  const auto first = callbacks_.begin() + static_cast<std::ptrdiff_t>(from);
+  const std::vector<Callback> due(std::make_move_iterator(first), std::make_move_iterator(callbacks_.end()));
+  callbacks_.erase(first, callbacks_.end());
+  for (const Callback& callback : due) {
+    if (callback.when == when) callback.run();
+  }
+}
+
+void Transaction::undo_newest_savepoint() {
+  Savepoint& savepoint = *newest_savepoint_;
+  connection().undo_savepoint();
+  newest_savepoint_ = savepoint.older_;
+  savepoint.transaction_ = nullptr;
+  run_callbacks(When::rollback, savepoint.callbacks_);
+}
+
+}  // namespace sqlane
