@@ -1,0 +1,70 @@
+#include "cli/latency_histogram.hpp"
+
+#include <random>
+
+namespace sqlane::cli {
+namespace {
+
+using std::chrono::nanoseconds;
+
+TEST(LatencyHistogram, HasNoQuantilesWithoutValues) {
+  const LatencyHistogram histogram;
+  EXPECT_EQ(histogram.count(), 0U);
+  EXPECT_EQ(histogram.quantile(0.5), nanoseconds(0));
+  EXPECT_EQ(histogram.max(), nanoseconds(0));
+}
+
+TEST(LatencyHistogram, KeepsSmallValuesExactly) {
+  LatencyHistogram histogram;
+  for (int value = 0; value < 16; ++value) histogram.record(nanoseconds(value));
+  EXPECT_EQ(histogram.quantile(0), nanoseconds(0));
+  EXPECT_EQ(histogram.quantile(0.5), nanoseconds(8));
+  EXPECT_EQ(histogram.quantile(1), nanoseconds(15));
+}
+
+TEST(LatencyHistogram, TakesNegativeDurationsForZero) {
+  LatencyHistogram histogram;
+  histogram.record(nanoseconds(-5));
+  EXPECT_EQ(histogram.max(), nanoseconds(0));
+}
+
+TEST(LatencyHistogram, StaysWithinSixPercentOfTheTruth) {
+  const auto seed = std::random_device{}();
+  SCOPED_TRACE(testing::Message() << "seed " << seed);
+  std::mt19937_64 random(seed);
+  std::uniform_int_distribution<int> magnitude(0, 40);
+  for (int i = 0; i < 10'000; ++i) {
+    LatencyHistogram histogram;
+    const auto value = static_cast<std::int64_t>(random() >> (63 - magnitude(random)));
+    histogram.record(nanoseconds(value));
+    histogram.record(nanoseconds::max());  // so that the answer is the bucket's, not the maximum
+    const std::int64_t answer = histogram.quantile(0.4).count();
+    ASSERT_GE(answer, value);
+    ASSERT_LE(static_cast<double>(answer), static_cast<double>(value) * (1 + 1.0 / 16)) << value;
+  }
+}
+
+TEST(LatencyHistogram, MergesCountsAndMaximum) {
+  LatencyHistogram histogram;
+  histogram.record(nanoseconds(1));
+  LatencyHistogram other;
+  other.record(nanoseconds(7));
+  other.record(nanoseconds(9));
+  histogram.merge(other);
+  EXPECT_EQ(histogram.count(), 3U);
+  EXPECT_EQ(histogram.max(), nanoseconds(9));
+  EXPECT_EQ(histogram.quantile(0.5), nanoseconds(7));
+}
+
+TEST(LatencyHistogram, IsReplacedByAssignment) {
+  LatencyHistogram histogram;
+  histogram.record(nanoseconds(100));
+  LatencyHistogram other;
+  other.record(nanoseconds(3));
+  histogram = other;
+  EXPECT_EQ(histogram.count(), 1U);
+  EXPECT_EQ(histogram.max(), nanoseconds(3));
+}
+
+}  // namespace
+}  // namespace sqlane::cli
