@@ -40,7 +40,7 @@ class Core {
             options_.readers, [this] { return open(Role::reader); },
             [](Connection& reader) { return reader.tidy(); }, clock_) {
     // Opens the writer now: whoever cannot open the file hears it here.
-    lane_.acquire(clock_.now() + options_.acquire_timeout, CallSite::current());
+    lane_.acquire(deadline({}), CallSite::current());
     lane_.release();
   }
 
@@ -92,7 +92,7 @@ class Core {
   using Readers = Pool<Connection>;
 
   [[nodiscard]] Clock::time_point deadline(std::optional<std::chrono::milliseconds> timeout) const {
-    return clock_.now() + timeout.value_or(options_.acquire_timeout);
+    return clock_.deadline(timeout.value_or(options_.acquire_timeout));
   }
 
   [[nodiscard]] std::unique_ptr<Connection> open(Role role) {
@@ -208,25 +208,25 @@ Database Database::in_memory(std::string_view name, Options options) {
 Database::Database(std::shared_ptr<detail::Core> core) : core_(std::move(core)) {}
 
 Database::Database(Database&& other) noexcept
-    : core_(std::move(other.core_)), is_closed_(other.is_closed_.load(std::memory_order_relaxed)) {}
+    : core_(std::move(other.core_)), is_closed_(other.is_closed_.exchange(true)) {}
 
 Database& Database::operator=(Database&& other) noexcept {
   if (this == &other) return *this;
   leave();
   core_ = std::move(other.core_);
-  is_closed_ = other.is_closed_.load(std::memory_order_relaxed);
+  is_closed_ = other.is_closed_.exchange(true);
   return *this;
 }
 
 Database::~Database() { leave(); }
 
 void Database::leave() noexcept {
-  if (core_ != nullptr && !is_closed_.exchange(true) && core_->leave()) core_->shut();
+  if (!is_closed_.exchange(true) && core_->leave()) core_->shut();
 }
 
 void Database::close() {
   if (!is_closed_.exchange(true)) static_cast<void>(core_->leave());
-  if (core_->is_abandoned()) core_->close();
+  if (core_ != nullptr && core_->is_abandoned()) core_->close();
 }
 
 const Options& Database::options() const noexcept { return core_->options(); }

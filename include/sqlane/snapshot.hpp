@@ -25,7 +25,7 @@ class Snapshot : public detail::Queries<Snapshot, Access::read> {
 
   Snapshot(detail::Lease lease, Pin pin);
 
-  [[nodiscard]] detail::Connection& connection() const { return lease_.connection(); }
+  [[nodiscard]] detail::Connection& connection() const;  // throws when SQLite has ended the read transaction
 
   detail::Lease lease_;
 };

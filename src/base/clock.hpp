@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 
 #include "base/mutex.hpp"
@@ -16,6 +17,11 @@ class Clock {
   virtual ~Clock() = default;
 
   [[nodiscard]] virtual time_point now() = 0;
+
+  // The moment `timeout` from now; one too long to be counted becomes a year.
+  [[nodiscard]] time_point deadline(std::chrono::milliseconds timeout) {
+    return now() + std::min<std::chrono::milliseconds>(timeout, std::chrono::hours(365 * 24));
+  }
 
   // Blocks until `condition` is notified or `deadline` has come; may also wake
   // for no reason. `lock` is held at the call and at the return.

@@ -53,7 +53,7 @@ void CheckpointGovernor::after_commit(Connection& writer) noexcept {
 // True when all of the log has been copied.
 bool CheckpointGovernor::copy(Connection& writer) {
   if (checkpointer_ == nullptr) checkpointer_ = open_checkpointer_();
-  writer.begin(Behavior::immediate);
+  if (!writer.try_begin()) return false;  // another process writes
   try {
     const Connection::Checkpoint done = checkpointer_->checkpoint_passive();
     writer.rollback();

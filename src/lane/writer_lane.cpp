@@ -52,11 +52,8 @@ void WriterLane::wait(MutexLock& lock, Clock::time_point deadline, const CallSit
 
 void WriterLane::release() noexcept {
   std::unique_ptr<Connection> retired;
-  if (writer_->tidy()) {
-    before_release_(*writer_);
-  } else {
-    retired = std::move(writer_);
-  }
+  if (writer_->tidy()) before_release_(*writer_);
+  if (!writer_->tidy()) retired = std::move(writer_);
   retired.reset();  // before the next holder opens its successor
   MutexLock lock(mutex_);
   if (is_closed_) {

@@ -29,6 +29,10 @@ constexpr std::array<const char*, 9> kControlTexts{
 
 constexpr int kMostSnapshotRetries = 100;
 
+int milliseconds_of(milliseconds timeout) {
+  return static_cast<int>(std::min<std::int64_t>(timeout.count(), std::numeric_limits<int>::max()));
+}
+
 std::string_view describe(SqlMistake mistake) {
   switch (mistake) {
     case SqlMistake::none: break;
@@ -54,9 +58,8 @@ SQLite::Database open_handle(const ConnectionSettings& settings) {
   // Not SQLITE_OPEN_CREATE for a file: prepare_database_file() has made it.
   flags |= settings.role == Role::reader ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
   flags |= settings.is_memory() ? SQLITE_OPEN_MEMORY | SQLITE_OPEN_CREATE : SQLITE_OPEN_NOFOLLOW;
-  const auto busy = std::min<std::int64_t>(settings.busy_timeout.count(), std::numeric_limits<int>::max());
   try {
-    return SQLite::Database(settings.database.c_str(), flags, static_cast<int>(busy));
+    return SQLite::Database(settings.database.c_str(), flags, milliseconds_of(settings.busy_timeout));
   } catch (const SQLite::Exception& error) {
     throw OpenError("cannot open \"" + settings.database + "\": " + error.what(),
                     {.code = error.getErrorCode(),
@@ -132,7 +135,7 @@ void Connection::expect_writable() {
 // comes second without calling the busy handler, and answers the old mode where
 // it cannot switch at all. https://sqlite.org/pragma.html#pragma_journal_mode
 void Connection::switch_to_wal(Clock& clock) {
-  const Clock::time_point deadline = clock.now() + settings_.busy_timeout;
+  const Clock::time_point deadline = clock.deadline(settings_.busy_timeout);
   milliseconds pause{1};
   while (true) {
     try {
@@ -198,6 +201,14 @@ void Connection::begin(Behavior behavior) {
   if (code != SQLITE_OK) fail(code, kControlTexts[control]);
   expects_transaction_ = true;
   spills_at_begin_ = cache_spills();
+}
+
+bool Connection::try_begin() {
+  sqlite3_busy_timeout(handle(), 0);
+  const int code = run(kBeginImmediate);
+  sqlite3_busy_timeout(handle(), milliseconds_of(settings_.busy_timeout));
+  expects_transaction_ = code == SQLITE_OK;
+  return expects_transaction_;
 }
 
 void Connection::begin_snapshot() {

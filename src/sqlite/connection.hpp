@@ -57,6 +57,8 @@ class Connection {
 
   // Transactions. Those that throw leave the connection as in_transaction() says.
   void begin(Behavior behavior);
+  // BEGIN IMMEDIATE, or false at once when somebody else has the write lock.
+  [[nodiscard]] bool try_begin();
   void begin_snapshot();  // a read transaction, whose state is fixed now
   void commit();          // CommitOutcomeUnknown, or an error with the transaction still open
   void rollback() noexcept;

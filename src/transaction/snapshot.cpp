@@ -14,6 +14,12 @@ Snapshot::Snapshot(detail::Lease lease, Pin pin) : lease_(std::move(lease)) {
   }
 }
 
+// Without this, statements after the end would each see a state of their own.
+detail::Connection& Snapshot::connection() const {
+  lease_.connection().expect_live_transaction();
+  return lease_.connection();
+}
+
 // Giving the lease back ends the read transaction.
 Snapshot::~Snapshot() = default;
 

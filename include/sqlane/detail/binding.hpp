@@ -40,10 +40,10 @@ void bind_value(Statement& statement, int index, const T& value, Lifetime lifeti
     statement.bind_integer(index, value ? 1 : 0);
   } else if constexpr (std::is_enum_v<T>) {
     bind_value(statement, index, static_cast<std::underlying_type_t<T>>(value), lifetime);
-  } else if constexpr (std::integral<T>) {
+  } else if constexpr (std::integral<T> && Number<T>) {
     if (!std::in_range<std::int64_t>(value)) statement.fail_parameter(index, "SQLite's integers end at 2^63 - 1");
     statement.bind_integer(index, static_cast<std::int64_t>(value));
-  } else if constexpr (std::floating_point<T>) {
+  } else if constexpr (std::floating_point<T> && Number<T>) {
     statement.bind_real(index, static_cast<double>(value));
   } else if constexpr (std::is_pointer_v<T> && std::convertible_to<T, std::string_view>) {
     if (value == nullptr) statement.fail_parameter(index, "a null pointer is no text; std::nullopt stands for NULL");

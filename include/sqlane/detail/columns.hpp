@@ -25,7 +25,7 @@ T read_column(const Statement& statement, int column) {
     try {
       return Codec<T>::decode(stored);
     } catch (const std::exception& error) {
-      statement.fail_column(column, type_name<T>(), error.what());
+      statement.fail_column(column, kTypeName<T>, error.what());
     }
   } else if constexpr (is_optional<T>) {
     if (statement.storage_class(column) == StorageClass::null) return std::nullopt;
@@ -36,16 +36,16 @@ T read_column(const Statement& statement, int column) {
     return value == 1;
   } else if constexpr (std::is_enum_v<T>) {
     return static_cast<T>(read_column<std::underlying_type_t<T>>(statement, column));
-  } else if constexpr (std::integral<T>) {
-    const std::int64_t value = statement.integer(column, type_name<T>());
-    if (!std::in_range<T>(value)) statement.fail_column(column, type_name<T>(), "the value is out of range");
+  } else if constexpr (std::integral<T> && Number<T>) {
+    const std::int64_t value = statement.integer(column, kTypeName<T>);
+    if (!std::in_range<T>(value)) statement.fail_column(column, kTypeName<T>, "the value is out of range");
     return static_cast<T>(value);
-  } else if constexpr (std::floating_point<T>) {
-    const double value = statement.real(column, type_name<T>());
+  } else if constexpr (std::floating_point<T> && Number<T>) {
+    const double value = statement.real(column, kTypeName<T>);
     if constexpr (sizeof(T) < sizeof(double)) {
       const bool is_finite = value - value == 0;
       if (is_finite && (value > std::numeric_limits<T>::max() || value < std::numeric_limits<T>::lowest())) {
-        statement.fail_column(column, type_name<T>(), "the value is out of range");
+        statement.fail_column(column, kTypeName<T>, "the value is out of range");
       }
     }
     return static_cast<T>(value);

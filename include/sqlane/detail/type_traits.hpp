@@ -43,9 +43,17 @@ concept HasCodec = requires(const T& value) { Codec<T>::encode(value); };
 using Blob = std::vector<std::byte>;
 using BlobView = std::span<const std::byte>;
 
+// A char is neither clearly text nor clearly a number; int8_t and uint8_t are other types.
+template <class T>
+inline constexpr bool is_character = std::same_as<T, char> || std::same_as<T, wchar_t> || std::same_as<T, char8_t> ||
+                                     std::same_as<T, char16_t> || std::same_as<T, char32_t>;
+
+template <class T>
+concept Number = std::is_arithmetic_v<T> && !is_character<T> && !std::same_as<T, long double>;
+
 // One column.
 template <class T>
-concept ColumnValue = HasCodec<T> || is_optional<T> || std::is_arithmetic_v<T> || std::is_enum_v<T> ||
+concept ColumnValue = HasCodec<T> || is_optional<T> || Number<T> || std::is_enum_v<T> ||
                       std::convertible_to<const T&, std::string_view> || std::convertible_to<const T&, BlobView> ||
                       std::same_as<T, std::nullopt_t> || std::same_as<T, std::nullptr_t>;
 
@@ -87,20 +95,15 @@ constexpr bool holds_view() {
   }
 }
 
-// The type's name as the compiler spells it, for messages.
 template <class T>
-constexpr std::string_view type_name() {
+consteval std::string_view find_type_name() {
   const std::string_view function = __PRETTY_FUNCTION__;
   const std::size_t begin = function.find("T = ") + 4;
   return function.substr(begin, function.find_first_of(";]", begin) - begin);
 }
-template <>
-constexpr std::string_view type_name<std::string>() {
-  return "std::string";
-}
-template <>
-constexpr std::string_view type_name<std::string_view>() {
-  return "std::string_view";
-}
+
+// The type's name as the compiler spells it, for messages.
+template <class T>
+inline constexpr std::string_view kTypeName = find_type_name<T>();
 
 }  // namespace sqlane::detail
