@@ -66,13 +66,17 @@ class Core {
     readers_.shut();
   }
 
+  // Throws UsageError when the calling thread is inside a write, whose end close() would wait for.
+  void expect_closable(const CallSite& site) { lane_.expect_foreign_holder(site); }
+
   void close() {
     shut();
     const MutexLock lock(closing_);
     const Clock::time_point end = deadline({});
     readers_.close(end);
-    if (!std::exchange(is_closed_, true)) governor_.close();
-    lane_.close(end);
+    lane_.drain(end);
+    governor_.close();
+    lane_.close();
   }
 
   // Counts the Databases in front of it. False when the last one has left already.
@@ -126,7 +130,6 @@ class Core {
   Readers readers_;
 
   Mutex closing_;  // one close() at a time
-  bool is_closed_ SQLANE_GUARDED_BY(closing_) = false;
 };
 
 namespace {
@@ -224,7 +227,8 @@ void Database::leave() noexcept {
   if (!is_closed_.exchange(true) && core_->leave()) core_->shut();
 }
 
-void Database::close() {
+void Database::close(CallSite site) {
+  if (core_ != nullptr) core_->expect_closable(site);
   if (!is_closed_.exchange(true)) static_cast<void>(core_->leave());
   if (core_ != nullptr && core_->is_abandoned()) core_->close();
 }

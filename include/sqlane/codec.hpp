@@ -1,10 +1,8 @@
 #pragma once
 
 #include <chrono>
-#include <cmath>
 #include <cstdint>
 #include <filesystem>
-#include <limits>
 #include <ratio>
 #include <stdexcept>
 #include <string>
@@ -63,6 +61,7 @@ std::int64_t parse_date(std::string_view text);
 // ISO 8601 text in UTC, which sorts by time and which SQLite's date functions
 // read (https://sqlite.org/lang_datefunc.html). Seconds and finer.
 template <class Duration>
+  requires std::ratio_less_v<typename Duration::period, std::chrono::days::period>
 struct Codec<std::chrono::sys_time<Duration>> {
   using Stored = std::string_view;
   using Time = std::chrono::sys_time<Duration>;
@@ -80,12 +79,13 @@ struct Codec<std::chrono::sys_time<Duration>> {
     if (std::chrono::duration_cast<std::chrono::nanoseconds>(fitting) != rest) {
       throw std::out_of_range("the time is finer than the type");
     }
-    constexpr double kUnitsADay = 86'400.0 * Duration::period::den / Duration::period::num;
-    constexpr double kDays = static_cast<double>(std::numeric_limits<typename Duration::rep>::max()) / kUnitsADay;
-    if (std::abs(static_cast<double>(time.days)) + 1 >= kDays) {
+    const std::chrono::sys_days day{std::chrono::days(static_cast<int>(time.days))};
+    constexpr auto kLast = std::chrono::floor<std::chrono::days>(Time::max());
+    constexpr auto kFirst = std::chrono::ceil<std::chrono::days>(Time::min());  // the part of a day before it is given up
+    if (day < kFirst || day > kLast || (day == kLast && fitting > Time::max() - kLast)) {
       throw std::out_of_range("the time is outside the type's range");
     }
-    return Time(std::chrono::duration_cast<Duration>(std::chrono::days(static_cast<int>(time.days)))) + fitting;
+    return day + fitting;
   }
 
  private:

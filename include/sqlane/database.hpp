@@ -133,8 +133,9 @@ class Database {
   //
   // Refuses new calls and fails those that wait with ClosedError, waits for those
   // that run (up to Options::acquire_timeout, then TimeoutError naming them), and
-  // closes all connections, the writer last. Closing twice does nothing.
-  void close();
+  // closes all connections, the writer last. Closing twice does nothing. Inside a
+  // write of the same thread it is a UsageError, and the database stays open.
+  void close(CallSite site = CallSite::current());
 
   [[nodiscard]] const Options& options() const noexcept;
 

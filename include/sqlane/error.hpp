@@ -105,7 +105,7 @@ class ReadOnlyError : public Error {
   using Error::Error;
 };
 
-// The disk, the database's own size limit, or the memory limit is exhausted.
+// The disk or the database's own size limit is exhausted.
 class DiskFullError : public Error {
   using Error::Error;
 };

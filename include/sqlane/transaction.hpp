@@ -62,7 +62,7 @@ class Savepoint {
 // Changes that take effect together or not at all. Leaving the scope without
 // commit() rolls back. Inside Database::write() the library commits, after the
 // closure returned; there commit() and rollback() are UsageErrors.
-// Use from one thread at a time.
+// Use from the thread that began it.
 class Transaction : public detail::Queries<Transaction, Access::write> {
  public:
   Transaction(const Transaction&) = delete;

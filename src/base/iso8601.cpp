@@ -11,6 +11,8 @@ namespace sqlane::detail {
 namespace {
 
 constexpr std::int64_t kNanosecondsASecond = 1'000'000'000;
+constexpr std::int64_t kFirstDay = -719'528;  // 0000-01-01
+constexpr std::int64_t kLastDay = 2'932'896;  // 9999-12-31
 
 // Takes a text apart from the left; what does not fit is an invalid_argument.
 class Reader {
@@ -89,9 +91,7 @@ std::int64_t read_offset(Reader& reader) {
 }  // namespace
 
 std::string format_date(std::int64_t days) {
-  constexpr std::int64_t kFirst = -719'528;  // 0000-01-01
-  constexpr std::int64_t kLast = 2'932'896;  // 9999-12-31
-  if (days < kFirst || days > kLast) throw std::out_of_range("ISO 8601 text holds the years 0000 to 9999");
+  if (days < kFirstDay || days > kLastDay) throw std::out_of_range("ISO 8601 text holds the years 0000 to 9999");
   const std::chrono::year_month_day date{std::chrono::sys_days(std::chrono::days(static_cast<int>(days)))};
   std::array<char, 16> text{};
   const int size = std::snprintf(text.data(), text.size(), "%04d-%02u-%02u", static_cast<int>(date.year()),
@@ -139,6 +139,7 @@ CivilTime parse_timestamp(std::string_view text) {
     time.nanoseconds -= kNanosecondsADay;
     ++time.days;
   }
+  if (time.days < kFirstDay || time.days > kLastDay) Reader::fail();  // moved there by its offset
   return time;
 }
 

@@ -12,18 +12,12 @@ WriterLane::WriterLane(OpenWriter open_writer, BeforeRelease before_release, Clo
 Connection& WriterLane::acquire(Clock::time_point deadline, CallSite site) {
   MutexLock lock(mutex_);
   if (is_closed_) throw ClosedError("the database has been closed");
-  if (is_held_ && holder_thread_ == std::this_thread::get_id()) {
-    throw UsageError("asking for the writer lane at " + site.to_string() +
-                     " would wait for this thread itself: the lane is " + holder());
-  }
+  expect_foreign_holder_locked(site);
   if (is_held_) {
     wait(lock, deadline, site);
   } else {
-    is_held_ = true;
+    admit(site, std::this_thread::get_id());
   }
-  holder_site_ = site;
-  holder_thread_ = std::this_thread::get_id();
-  held_since_ = clock_.now();
   lock.unlock();
   if (writer_ == nullptr) {
     try {
@@ -37,8 +31,21 @@ Connection& WriterLane::acquire(Clock::time_point deadline, CallSite site) {
   return *writer_;
 }
 
+void WriterLane::expect_foreign_holder(const CallSite& site) {
+  const MutexLock lock(mutex_);
+  expect_foreign_holder_locked(site);
+}
+
+void WriterLane::expect_foreign_holder_locked(const CallSite& site) {
+  if (!is_held_ || holder_thread_ != std::this_thread::get_id()) return;
+  throw UsageError("waiting for the writer lane at " + site.to_string() +
+                   " would wait for this thread itself: the lane is " + holder());
+}
+
 void WriterLane::wait(MutexLock& lock, Clock::time_point deadline, const CallSite& site) {
   Waiter self;
+  self.site = site;
+  self.thread = std::this_thread::get_id();
   queue_.join(self);
   ++waiting_;
   while (!self.is_admitted && !is_closed_ && clock_.now() < deadline) clock_.wait_until(self.wake, lock, deadline);
@@ -64,6 +71,13 @@ void WriterLane::release() noexcept {
   pass_on();
 }
 
+void WriterLane::admit(const CallSite& site, std::thread::id thread) noexcept {
+  is_held_ = true;
+  holder_site_ = site;
+  holder_thread_ = thread;
+  held_since_ = clock_.now();
+}
+
 void WriterLane::pass_on() noexcept {
   AdmissionQueue::Node* const next = is_closed_ ? nullptr : queue_.next();
   if (next == nullptr) {
@@ -75,22 +89,17 @@ void WriterLane::pass_on() noexcept {
   auto& waiter = static_cast<Waiter&>(*next);
   AdmissionQueue::leave(waiter);
   waiter.is_admitted = true;
-  holder_thread_ = {};  // not known before it wakes
+  admit(waiter.site, waiter.thread);
   waiter.wake.notify_one();
 }
 
-void WriterLane::close(Clock::time_point deadline) {
+void WriterLane::drain(Clock::time_point deadline) {
   shut();
   MutexLock lock(mutex_);
-  if (is_held_ && holder_thread_ == std::this_thread::get_id()) {
-    throw UsageError("closing the database inside a write would wait for itself; " + holder());
-  }
   while (is_held_) {
     if (clock_.now() >= deadline) throw TimeoutError("the writer lane is still in use; " + holder());
     clock_.wait_until(released_, lock, deadline);
   }
-  lock.unlock();
-  writer_.reset();
 }
 
 void WriterLane::shut() noexcept {

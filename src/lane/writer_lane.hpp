@@ -44,22 +44,30 @@ class WriterLane {
   Connection& acquire(Clock::time_point deadline, CallSite site) SQLANE_EXCLUDES(mutex_);
   void release() noexcept SQLANE_EXCLUDES(mutex_);
 
-  // Refuses new calls, wakes those that wait with ClosedError, waits for the
-  // holder, and closes the writer. Throws TimeoutError naming the holder; then
-  // the writer is closed when the lane is released.
-  void close(Clock::time_point deadline) SQLANE_EXCLUDES(mutex_);
-  // The part of close() that does not wait.
+  // Throws UsageError when the calling thread holds the lane, so that waiting for it could not end.
+  void expect_foreign_holder(const CallSite& site) SQLANE_EXCLUDES(mutex_);
+
+  // Refuses new calls and wakes those that wait with ClosedError. From now on
+  // release() closes the writer.
   void shut() noexcept SQLANE_EXCLUDES(mutex_);
+  // shut(), then waits for the holder. Throws TimeoutError naming it.
+  void drain(Clock::time_point deadline) SQLANE_EXCLUDES(mutex_);
+  // Requires: drained.
+  void close() noexcept { writer_.reset(); }
 
   [[nodiscard]] std::size_t waiting() SQLANE_EXCLUDES(mutex_);
 
  private:
   struct Waiter : AdmissionQueue::Node {
+    CallSite site;
+    std::thread::id thread;
     Condition wake;
     bool is_admitted = false;
   };
 
+  void expect_foreign_holder_locked(const CallSite& site) SQLANE_REQUIRES(mutex_);
   void wait(MutexLock& lock, Clock::time_point deadline, const CallSite& site) SQLANE_REQUIRES(mutex_);
+  void admit(const CallSite& site, std::thread::id thread) noexcept SQLANE_REQUIRES(mutex_);
   void pass_on() noexcept SQLANE_REQUIRES(mutex_);
   [[nodiscard]] std::string holder() SQLANE_REQUIRES(mutex_);
 

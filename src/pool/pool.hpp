@@ -71,10 +71,7 @@ class Pool {
     if (is_closed_) throw_closed();
     Slot* slot = take();
     if (slot == nullptr) slot = &wait(lock, deadline, site);
-    slot->state_ = Slot::State::in_use;
-    slot->site_ = site;
-    slot->thread_ = std::this_thread::get_id();
-    slot->since_ = clock_.now();
+    lend(*slot, site, std::this_thread::get_id());
     if (slot->resource_ == nullptr) {
       lock.unlock();
       fill(*slot);
@@ -153,10 +150,19 @@ class Pool {
  private:
   // Lives on the waiting thread's stack.
   struct Waiter {
-    Condition wake;
+    CallSite site;
+    std::thread::id thread;
     Clock::time_point since;
+    Condition wake;
     Slot* granted = nullptr;
   };
+
+  void lend(Slot& slot, const CallSite& site, std::thread::id thread) SQLANE_REQUIRES(mutex_) {
+    slot.state_ = Slot::State::in_use;
+    slot.site_ = site;
+    slot.thread_ = thread;
+    slot.since_ = clock_.now();
+  }
 
   [[nodiscard]] std::size_t in_use() const SQLANE_REQUIRES(mutex_) {
     return slots_.size() - idle_.size() - empty_.size();
@@ -172,8 +178,7 @@ class Pool {
   }
 
   Slot& wait(MutexLock& lock, Clock::time_point deadline, const CallSite& site) SQLANE_REQUIRES(mutex_) {
-    Waiter self;
-    self.since = clock_.now();
+    Waiter self{.site = site, .thread = std::this_thread::get_id(), .since = clock_.now(), .wake = {}};
     const auto place = waiters_.insert(waiters_.end(), &self);
     Slot* slot = nullptr;
     while (true) {
@@ -207,6 +212,7 @@ class Pool {
     Waiter* const oldest = waiters_.empty() ? nullptr : waiters_.front();
     if (oldest != nullptr && !is_closed_ && clock_.now() - oldest->since >= patience_) {
       oldest->granted = &slot;
+      lend(slot, oldest->site, oldest->thread);
       waiters_.pop_front();
     } else {
       const bool is_idle = slot.resource_ != nullptr;

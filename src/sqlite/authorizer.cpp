@@ -34,6 +34,8 @@ bool contains(const std::array<std::string_view, size>& names, std::string_view 
 
 }  // namespace
 
+bool is_reading_pragma(std::string_view name) { return contains(kReadingPragmas, name); }
+
 std::string refuse_action(int action, const char* first, const char* second) {
   switch (action) {
     case SQLITE_TRANSACTION:
@@ -42,7 +44,7 @@ std::string refuse_action(int action, const char* first, const char* second) {
     case SQLITE_DETACH: return "attaching databases would change the connection for its next user";
     case SQLITE_PRAGMA: {
       const std::string_view name = first == nullptr ? "" : first;
-      const bool allowed = contains(kPragmasWithArgument, name) || (second == nullptr && contains(kReadingPragmas, name));
+      const bool allowed = contains(kPragmasWithArgument, name) || (second == nullptr && is_reading_pragma(name));
       return allowed ? "" : "PRAGMA " + std::string(name) + " would change the connection for its next user";
     }
     default: return "";
@@ -55,6 +57,7 @@ int Authorizer::callback(void* self, int action, const char* first, const char* 
                          const char* /*trigger*/) {
   auto& authorizer = *static_cast<Authorizer*>(self);
   if (!authorizer.is_watching_) return SQLITE_OK;
+  if (action == SQLITE_PRAGMA && second == nullptr && is_reading_pragma(first)) authorizer.asked_for_setting_ = true;
   std::string refusal = refuse_action(action, first, second);
   if (refusal.empty()) return SQLITE_OK;
   authorizer.refusal_ = std::move(refusal);

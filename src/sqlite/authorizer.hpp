@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 struct sqlite3;
 
@@ -20,6 +21,7 @@ class Authorizer {
    public:
     explicit Watch(Authorizer& authorizer) : authorizer_(authorizer) {
       authorizer.refusal_.clear();
+      authorizer.asked_for_setting_ = false;
       authorizer.is_watching_ = true;
     }
     ~Watch() { authorizer_.is_watching_ = false; }
@@ -33,13 +35,20 @@ class Authorizer {
   // What was refused during the last watch, as a sentence; empty when nothing was.
   [[nodiscard]] const std::string& refusal() const noexcept { return refusal_; }
 
+  // Whether the last watch saw a PRAGMA that only asks, which SQLite may take for one that writes.
+  [[nodiscard]] bool asked_for_setting() const noexcept { return asked_for_setting_; }
+
  private:
   static int callback(void* self, int action, const char* first, const char* second, const char* schema,
                       const char* trigger);
 
   bool is_watching_ = false;
+  bool asked_for_setting_ = false;
   std::string refusal_;
 };
+
+// Does `PRAGMA first` without an argument only look?
+[[nodiscard]] bool is_reading_pragma(std::string_view name);
 
 // The policy: why `action` is refused, or an empty text. Pure.
 [[nodiscard]] std::string refuse_action(int action, const char* first, const char* second);

@@ -333,7 +333,7 @@ void Connection::prepare(CachedStatement& statement, const SqlText& sql) {
     }
     if (code != SQLITE_OK) fail(code, statement.text);
   }
-  statement.is_read_only = sqlite3_stmt_readonly(statement.handle) != 0;
+  statement.is_read_only = sqlite3_stmt_readonly(statement.handle) != 0 || authorizer_.asked_for_setting();
   statement.facts.parameters = sqlite3_bind_parameter_count(statement.handle);
   expect_fitting(statement, sql);
 }

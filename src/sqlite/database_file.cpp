@@ -36,15 +36,19 @@ std::string describe(int error) { return std::generic_category().message(error);
 // exist it is created in place.
 void create_file(const fs::path& path) {
   std::string beside = path.string() + ".XXXXXX";
-  const int file = ::mkostemp(beside.data(), O_CLOEXEC);  // mode 0600
+  const int file = ::mkostemp(beside.data(), O_CLOEXEC);
   if (file < 0) refuse(path, "the file cannot be created: " + describe(errno));
+  ::fchmod(file, kOwnerOnly);  // whatever the umask
   ::close(file);
   int error = ::link(beside.c_str(), path.c_str()) == 0 ? 0 : errno;
   ::unlink(beside.c_str());
   if (error == EPERM || error == EOPNOTSUPP || error == ENOSYS) {
     const int direct = ::open(path.c_str(), O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_WRONLY, kOwnerOnly);
     error = direct >= 0 ? 0 : errno;
-    if (direct >= 0) ::close(direct);
+    if (direct >= 0) {
+      ::fchmod(direct, kOwnerOnly);
+      ::close(direct);
+    }
   }
   if (error != 0 && error != EEXIST) refuse(path, "the file cannot be created: " + describe(error));
 }

@@ -49,14 +49,16 @@ ConstraintKind constraint_kind(int extended_code) {
   }
 }
 
-// Reads "UNIQUE constraint failed: note.title, note.lang"; the only place where
+// Reads "UNIQUE constraint failed: note.title, note.lang" or, of a STRICT table,
+// "cannot store TEXT value in INTEGER column note.size"; the only place where
 // SQLite says which columns. An index on expressions gives "index 'name'" instead.
-std::pair<std::string, std::vector<std::string>> violated_columns(std::string_view message) {
-  constexpr std::string_view kMarker = " constraint failed: ";
-  const std::size_t marker = message.find(kMarker);
+std::pair<std::string, std::vector<std::string>> violated_columns(ConstraintKind kind, std::string_view message) {
+  const std::string_view marker = kind == ConstraintKind::datatype ? " column " : " constraint failed: ";
+  const std::size_t at = message.find(marker);
   std::pair<std::string, std::vector<std::string>> found;
-  if (marker == std::string_view::npos) return found;
-  std::string_view rest = message.substr(marker + kMarker.size());
+  if (at == std::string_view::npos) return found;
+  std::string_view rest = message.substr(at + marker.size());
+  if (rest.starts_with("index '")) return found;
   while (!rest.empty()) {
     const std::string_view name = rest.substr(0, rest.find(", "));
     const std::size_t dot = name.find('.');
@@ -74,7 +76,7 @@ std::pair<std::string, std::vector<std::string>> violated_columns(std::string_vi
   const bool names_columns = kind == ConstraintKind::unique || kind == ConstraintKind::primary_key ||
                              kind == ConstraintKind::rowid || kind == ConstraintKind::not_null ||
                              kind == ConstraintKind::datatype;
-  auto [table, columns] = names_columns ? violated_columns(engine_message) : decltype(violated_columns("")){};
+  auto [table, columns] = names_columns ? violated_columns(kind, engine_message) : decltype(violated_columns(kind, "")){};
   throw ConstraintError(message, std::move(details), kind, std::move(table), std::move(columns));
 }
 

@@ -28,6 +28,7 @@ constexpr bool is_word_start(char c) {
 }
 constexpr bool is_word(char c) { return is_word_start(c) || is_digit(c) || c == '$'; }
 constexpr bool is_number(char c) { return is_word(c) || c == '.'; }
+constexpr bool is_suffix(char c) { return !is_space(c) && c != ')'; }
 constexpr bool is_within_line(char c) { return c != '\n'; }
 constexpr char to_upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
 
@@ -67,10 +68,7 @@ class Scanner {
         return token(TokenKind::placeholder, begin);
       case ':':
       case '@':
-      case '$':
-        if (position_ >= text_.size() || !is_word(text_[position_])) return token(TokenKind::other, begin);
-        skip_while(is_word);
-        return token(TokenKind::placeholder, begin);
+      case '$': return named_placeholder(begin);
       default: return token(TokenKind::other, begin);
     }
   }
@@ -79,6 +77,8 @@ class Scanner {
   [[nodiscard]] constexpr std::size_t position() const { return position_; }
 
  private:
+  static constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+
   [[nodiscard]] constexpr Token token(TokenKind kind, std::size_t begin) const {
     return {kind, text_.substr(begin, position_ - begin)};
   }
@@ -96,6 +96,8 @@ class Scanner {
       skip_while(is_space);
       if (at("--")) {
         skip_while(is_within_line);
+      } else if (at(kByteOrderMark)) {
+        position_ += kByteOrderMark.size();
       } else if (at("/*")) {  // one that is never closed reaches to the end, as in SQLite
         const std::size_t close = text_.find("*/", position_ + 2);
         position_ = close == std::string_view::npos ? text_.size() : close + 2;
@@ -103,6 +105,27 @@ class Scanner {
         return;
       }
     }
+  }
+
+  // A name may hold "::" and end in a suffix in parentheses, as Tcl's variables do.
+  constexpr Token named_placeholder(std::size_t begin) {
+    bool has_name = false;
+    while (position_ < text_.size()) {
+      if (is_word(text_[position_])) {
+        has_name = true;
+        ++position_;
+      } else if (at("::")) {
+        position_ += 2;
+      } else if (text_[position_] == '(' && has_name) {
+        skip_while(is_suffix);
+        if (!at(")")) return token(TokenKind::unterminated, begin);
+        ++position_;
+        break;
+      } else {
+        break;
+      }
+    }
+    return token(has_name ? TokenKind::placeholder : TokenKind::other, begin);
   }
 
   // Within quotes a doubled quote stands for itself; [ ] has no such rule.
