@@ -137,8 +137,12 @@ namespace {
 constexpr const char* kMemory = ":memory:";
 
 Options complete(Options options) {
+  constexpr std::size_t kMostReaders = 1000;
   constexpr std::size_t kMostPages = std::numeric_limits<int>::max() / 8;
   if (options.readers == 0) options.readers = std::max<std::size_t>(4, std::thread::hardware_concurrency());
+  if (options.readers > kMostReaders) {
+    throw UsageError("Options::readers must be at most " + std::to_string(kMostReaders));
+  }
   if (options.acquire_timeout.count() < 0) throw UsageError("Options::acquire_timeout must not be negative");
   if (options.busy_timeout.count() < 0) throw UsageError("Options::busy_timeout must not be negative");
   if (options.checkpoint_pages == 0 || options.checkpoint_pages > kMostPages) {

@@ -19,7 +19,7 @@ struct Options {
   // Taken literally, never as a URI. Ignored by Database::in_memory().
   std::filesystem::path path{};
 
-  // Reader connections at most, opened on demand; 0 means max(4, cores).
+  // Reader connections at most, opened on demand; 0 means max(4, cores). Up to 1000.
   std::size_t readers = 0;
 
   Durability durability = Durability::full;

@@ -95,13 +95,13 @@ class Rows {
  private:
   void advance() {
     current_.reset();
-    if (!statement_.step()) return;
+    const bool has_row = statement_.step();
     if constexpr (std::same_as<T, Row>) {
-      current_.emplace(statement_);
+      if (has_row) current_.emplace(statement_);
     } else {
       // Counted behind the first step: preparing again after a schema change can alter it.
       if (!std::exchange(is_counted_, true)) statement_.expect_columns(detail::column_count_of<T>());
-      current_.emplace(detail::read_row<T>(statement_));
+      if (has_row) current_.emplace(detail::read_row<T>(statement_));
     }
   }
 

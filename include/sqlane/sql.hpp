@@ -152,8 +152,7 @@ class BasicSql {
 
   constexpr BasicSql(RuntimeSql sql) : text_{sql.text, false, access, kArity, sql.site} {}  // NOLINT(*-explicit-*)
 
-  // Text built at run time is passed as sqlane::runtime_sql(text).
-  BasicSql(const std::string& text, CallSite site = {}) = delete;
+  BasicSql(const std::string& text_built_at_run_time_goes_through_runtime_sql, CallSite site = {}) = delete;
 
   [[nodiscard]] constexpr const SqlText& text() const { return text_; }
 

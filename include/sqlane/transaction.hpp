@@ -5,7 +5,6 @@
 #include <functional>
 #include <iterator>
 #include <ranges>
-#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -73,7 +72,7 @@ class Transaction : public detail::Queries<Transaction, Access::write> {
   // and the transaction stays usable unless the error says transaction_ended().
   template <class... Args>
   ExecuteResult execute(detail::SqlFor<Access::write, Args...> sql, const Args&... args) {
-    return note(detail::execute(connection(), sql.text(), args...));
+    return detail::execute(connection(), sql.text(), args...);
   }
 
   // Runs one statement for every element: a tuple, a plain struct, or a single value.
@@ -92,7 +91,7 @@ class Transaction : public detail::Queries<Transaction, Access::write> {
       total.changes += one.changes;
       if (one.last_insert_rowid != 0) total.last_insert_rowid = one.last_insert_rowid;
     }
-    return note(total);
+    return total;
   }
 
   // Requires: statements of this transaction that gave rows have been read or dropped.
@@ -105,7 +104,7 @@ class Transaction : public detail::Queries<Transaction, Access::write> {
   void rollback();
 
   // The row that the newest INSERT of this transaction made; 0 before the first.
-  [[nodiscard]] std::int64_t last_insert_rowid() const noexcept { return last_insert_rowid_; }
+  [[nodiscard]] std::int64_t last_insert_rowid() const noexcept;
 
   [[nodiscard]] TransactionState state() const noexcept;
 
@@ -149,17 +148,12 @@ class Transaction : public detail::Queries<Transaction, Access::write> {
   void undo_newest_savepoint();
   void run_callbacks(When when, std::size_t from) noexcept;
 
-  ExecuteResult note(ExecuteResult result) noexcept {
-    if (result.last_insert_rowid != 0) last_insert_rowid_ = result.last_insert_rowid;
-    return result;
-  }
-
   detail::Lease lease_;
   Owner owner_;
   TransactionState state_ = TransactionState::open;
   Savepoint* newest_savepoint_ = nullptr;
-  std::int64_t last_insert_rowid_ = 0;
-  std::string abort_reason_;
+  std::int64_t last_insert_rowid_ = 0;  // once it has ended
+  std::exception_ptr abort_error_;      // a TransactionAborted, when it was not the connection that noticed
   std::vector<Callback> callbacks_;
 };
 

@@ -63,11 +63,6 @@ void WriterLane::release() noexcept {
   if (!writer_->tidy()) retired = std::move(writer_);
   retired.reset();  // before the next holder opens its successor
   MutexLock lock(mutex_);
-  if (is_closed_) {
-    lock.unlock();
-    writer_.reset();  // nobody is let in any more
-    lock.lock();
-  }
   pass_on();
 }
 

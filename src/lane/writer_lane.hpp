@@ -47,8 +47,7 @@ class WriterLane {
   // Throws UsageError when the calling thread holds the lane, so that waiting for it could not end.
   void expect_foreign_holder(const CallSite& site) SQLANE_EXCLUDES(mutex_);
 
-  // Refuses new calls and wakes those that wait with ClosedError. From now on
-  // release() closes the writer.
+  // Refuses new calls and wakes those that wait with ClosedError.
   void shut() noexcept SQLANE_EXCLUDES(mutex_);
   // shut(), then waits for the holder. Throws TimeoutError naming it.
   void drain(Clock::time_point deadline) SQLANE_EXCLUDES(mutex_);

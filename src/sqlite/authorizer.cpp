@@ -47,6 +47,10 @@ std::string refuse_action(int action, const char* first, const char* second) {
       const bool allowed = contains(kPragmasWithArgument, name) || (second == nullptr && is_reading_pragma(name));
       return allowed ? "" : "PRAGMA " + std::string(name) + " would change the connection for its next user";
     }
+    case SQLITE_CREATE_TEMP_INDEX:
+    case SQLITE_CREATE_TEMP_TABLE:
+    case SQLITE_CREATE_TEMP_TRIGGER:
+    case SQLITE_CREATE_TEMP_VIEW: return "temporary objects would meet the connection's next user";
     default: return "";
   }
 }

@@ -17,16 +17,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// The savepoints of a transaction share one name: SQLite takes the newest, and
-// ours end in the reverse order of their making.
-constexpr std::array<const char*, 9> kControlTexts{
-    "BEGIN DEFERRED",       "BEGIN IMMEDIATE",
-    "BEGIN EXCLUSIVE",      "SELECT 1 FROM sqlite_master LIMIT 1",
-    "COMMIT",               "ROLLBACK",
-    "SAVEPOINT sqlane",     "RELEASE sqlane",
-    "ROLLBACK TO sqlane",
-};
-
 constexpr int kMostSnapshotRetries = 100;
 
 int milliseconds_of(milliseconds timeout) {
@@ -116,6 +106,13 @@ void Connection::configure(Clock& clock) {
         return SQLITE_OK;
       },
       this);
+  sqlite3_update_hook(
+      handle(),
+      [](void* self, int operation, const char*, const char*, sqlite3_int64 rowid) {
+        auto& connection = *static_cast<Connection*>(self);
+        if (operation == SQLITE_INSERT && rowid == connection.rowid_before_) connection.repeated_rowid_ = true;
+      },
+      this);
   sqlite3_commit_hook(
       handle(),
       [](void* self) {
@@ -125,7 +122,7 @@ void Connection::configure(Clock& clock) {
       this);
 }
 
-void Connection::expect_writable() {
+void Connection::expect_writable() const {
   if (sqlite3_db_readonly(handle(), "main") == 1) {
     throw ReadOnlyError("SQLite can only read it: its format is newer, or it is write-protected");
   }
@@ -171,11 +168,28 @@ std::string Connection::pragma(const char* sql) {
   return value;
 }
 
+// The savepoints of a transaction share one name: SQLite takes the newest, and
+// ours end in the reverse order of their making.
+const char* Connection::text_of(Control control) noexcept {
+  switch (control) {
+    case Control::begin_deferred: return "BEGIN DEFERRED";
+    case Control::begin_immediate: return "BEGIN IMMEDIATE";
+    case Control::begin_exclusive: return "BEGIN EXCLUSIVE";
+    case Control::pin: return "SELECT 1 FROM sqlite_master LIMIT 1";
+    case Control::commit: return "COMMIT";
+    case Control::rollback: return "ROLLBACK";
+    case Control::savepoint: return "SAVEPOINT sqlane";
+    case Control::release: return "RELEASE sqlane";
+    case Control::rollback_to: return "ROLLBACK TO sqlane";
+  }
+  return "";
+}
+
 int Connection::run(Control control) {
-  sqlite3_stmt*& statement = controls_[control];
+  sqlite3_stmt*& statement = controls_[static_cast<std::size_t>(control)];
   if (statement == nullptr) {
     const int code =
-        sqlite3_prepare_v3(handle(), kControlTexts[control], -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+        sqlite3_prepare_v3(handle(), text_of(control), -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
     if (code != SQLITE_OK) return code;
   }
   const int code = sqlite3_step(statement);
@@ -185,27 +199,29 @@ int Connection::run(Control control) {
 }
 
 void Connection::run_or_fail(Control control) {
-  if (const int code = run(control); code != SQLITE_OK) fail(code, kControlTexts[control]);
+  if (const int code = run(control); code != SQLITE_OK) fail(code, text_of(control));
 }
 
 void Connection::begin(Behavior behavior) {
-  const Control control = behavior == Behavior::deferred    ? kBeginDeferred
-                          : behavior == Behavior::immediate ? kBeginImmediate
-                                                            : kBeginExclusive;
+  const Control control = behavior == Behavior::deferred    ? Control::begin_deferred
+                          : behavior == Behavior::immediate ? Control::begin_immediate
+                                                            : Control::begin_exclusive;
   commit_started_ = false;
   lost_transaction_.clear();
   // Another process can commit between BEGIN IMMEDIATE's look at the log and
   // its lock. Starting over is then all it takes.
   int code = run(control);
   for (int i = 0; i < kMostSnapshotRetries && code == SQLITE_BUSY_SNAPSHOT; ++i) code = run(control);
-  if (code != SQLITE_OK) fail(code, kControlTexts[control]);
+  if (code != SQLITE_OK) fail(code, text_of(control));
   expects_transaction_ = true;
   spills_at_begin_ = cache_spills();
+  // The connection's last rowid is another transaction's business.
+  sqlite3_set_last_insert_rowid(handle(), 0);
 }
 
 bool Connection::try_begin() {
   sqlite3_busy_timeout(handle(), 0);
-  const int code = run(kBeginImmediate);
+  const int code = run(Control::begin_immediate);
   sqlite3_busy_timeout(handle(), milliseconds_of(settings_.busy_timeout));
   expects_transaction_ = code == SQLITE_OK;
   return expects_transaction_;
@@ -213,31 +229,31 @@ bool Connection::try_begin() {
 
 void Connection::begin_snapshot() {
   begin(Behavior::deferred);
-  run_or_fail(kPin);
+  run_or_fail(Control::pin);
 }
 
 void Connection::commit() {
   commit_started_ = false;
-  run_or_fail(kCommit);
+  run_or_fail(Control::commit);
   expects_transaction_ = false;
 }
 
 void Connection::rollback() noexcept {
   expects_transaction_ = false;
-  if (in_transaction() && run(kRollback) != SQLITE_OK) is_broken_ = true;
+  if (in_transaction() && run(Control::rollback) != SQLITE_OK) is_broken_ = true;
 }
 
-void Connection::open_savepoint() { run_or_fail(kSavepoint); }
-void Connection::release_savepoint() { run_or_fail(kRelease); }
+void Connection::open_savepoint() { run_or_fail(Control::savepoint); }
+void Connection::release_savepoint() { run_or_fail(Control::release); }
 
 void Connection::undo_savepoint() {
-  run_or_fail(kRollbackTo);
+  run_or_fail(Control::rollback_to);
   if (spill_breaks_savepoints(sqlite3_libversion_number()) && cache_spills() != spills_at_begin_) {
     lost_transaction_ = "a savepoint was undone after the page cache had spilled, which this SQLite cannot commit safely";
-    if (run(kRollback) != SQLITE_OK) is_broken_ = true;
+    if (run(Control::rollback) != SQLITE_OK) is_broken_ = true;
     expect_live_transaction();
   }
-  run_or_fail(kRelease);
+  run_or_fail(Control::release);
 }
 
 int Connection::cache_spills() const noexcept {
@@ -249,8 +265,7 @@ int Connection::cache_spills() const noexcept {
 
 bool Connection::in_transaction() const noexcept { return sqlite3_get_autocommit(handle()) == 0; }
 
-void Connection::expect_live_transaction() const {
-  if (lost_transaction_.empty()) return;
+void Connection::throw_lost_transaction() const {
   throw TransactionAborted("the transaction was rolled back: " + lost_transaction_,
                            {.database = settings_.database, .transaction_ended = true});
 }
@@ -260,6 +275,19 @@ bool Connection::tidy() noexcept {
   rollback();
   lost_transaction_.clear();
   return !is_broken_;
+}
+
+std::int64_t Connection::last_insert_rowid() const noexcept { return sqlite3_last_insert_rowid(handle()); }
+
+void Connection::watch_inserts() noexcept {
+  if (!expects_transaction_) sqlite3_set_last_insert_rowid(handle(), 0);
+  rowid_before_ = sqlite3_last_insert_rowid(handle());
+  repeated_rowid_ = false;
+}
+
+std::int64_t Connection::inserted_rowid() const noexcept {
+  const std::int64_t rowid = sqlite3_last_insert_rowid(handle());
+  return rowid != rowid_before_ || repeated_rowid_ ? rowid : 0;
 }
 
 void Connection::revoke_statements() noexcept {

@@ -68,7 +68,9 @@ class Connection {
 
   [[nodiscard]] bool in_transaction() const noexcept;
   // Throws TransactionAborted when SQLite has ended the transaction by itself.
-  void expect_live_transaction() const;
+  void expect_live_transaction() const {
+    if (!lost_transaction_.empty()) throw_lost_transaction();
+  }
   [[nodiscard]] bool lost_transaction() const noexcept { return !lost_transaction_.empty(); }
 
   // Ends what a careless owner left: statements are revoked, a transaction is
@@ -79,6 +81,9 @@ class Connection {
   // Throws IoError when the file is no longer the one at its path: a commit
   // succeeds then, but nobody can find it.
   void expect_reachable();
+
+  // Of the newest INSERT in this transaction; 0 before the first.
+  [[nodiscard]] std::int64_t last_insert_rowid() const noexcept;
 
   // Pages in the write-ahead log as of this connection's newest commit.
   [[nodiscard]] int wal_pages() const noexcept { return wal_pages_; }
@@ -96,29 +101,38 @@ class Connection {
   [[nodiscard]] sqlite3* handle() const noexcept { return database_.getHandle(); }
 
   // For Statement.
+  //
+  // Call before a statement runs that may insert, then ask afterwards: the row
+  // that it inserted itself, or 0. SQLite alone answers with an earlier
+  // statement's row when this one inserted none.
+  void watch_inserts() noexcept;
+  [[nodiscard]] std::int64_t inserted_rowid() const noexcept;
   [[nodiscard]] CachedStatement& check_out(const SqlText& sql, Statement& holder);
   void check_in(CachedStatement& statement) noexcept;
   // Throws the error that the last call on `handle()` left behind.
   [[noreturn]] void fail(int code, std::string_view sql);
 
  private:
-  enum Control : std::uint8_t {
-    kBeginDeferred,
-    kBeginImmediate,
-    kBeginExclusive,
-    kPin,
-    kCommit,
-    kRollback,
-    kSavepoint,
-    kRelease,
-    kRollbackTo,
-    kControls,
+  // Our own statements, prepared once; an index into controls_.
+  enum class Control : std::uint8_t {
+    begin_deferred,
+    begin_immediate,
+    begin_exclusive,
+    pin,
+    commit,
+    rollback,
+    savepoint,
+    release,
+    rollback_to,
   };
+  static constexpr std::size_t kControls = 9;
 
+  [[noreturn]] void throw_lost_transaction() const;
   void configure(Clock& clock);
   void switch_to_wal(Clock& clock);
-  void expect_writable();
+  void expect_writable() const;
   std::string pragma(const char* sql);
+  [[nodiscard]] static const char* text_of(Control control) noexcept;
   int run(Control control);
   void run_or_fail(Control control);
   void prepare(CachedStatement& statement, const SqlText& sql);
@@ -133,6 +147,8 @@ class Connection {
   StatementCache cache_;
   std::string lost_transaction_;  // the error that ended it
   int wal_pages_ = 0;
+  std::int64_t rowid_before_ = 0;
+  bool repeated_rowid_ = false;  // an INSERT made the very rowid that was the last one before
   int spills_at_begin_ = 0;
   bool expects_transaction_ = false;
   bool commit_started_ = false;  // by the current statement; set by SQLite's commit hook

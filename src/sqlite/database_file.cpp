@@ -9,7 +9,9 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
+#include <fstream>
 #include <string>
 #include <system_error>
 
@@ -62,6 +64,24 @@ void expect_shared_memory([[maybe_unused]] const fs::path& path, [[maybe_unused]
 #endif
 }
 
+// SQLite would refuse such a log as well, but only after it has made a -shm
+// file. Reading the log drops no locks: those are on the other two files.
+// https://sqlite.org/fileformat2.html#wal_file_format
+void expect_known_log(const fs::path& path, const fs::path& database) {
+  constexpr std::uint32_t kMagic = 0x377f0682;  // the last bit tells the byte order of checksums
+  constexpr std::uint32_t kVersion = 3'007'000;
+  std::array<unsigned char, 8> header{};
+  std::ifstream log(database.string() + "-wal", std::ios::binary);
+  if (!log.read(reinterpret_cast<char*>(header.data()), header.size())) return;
+  const auto number_at = [&](std::size_t at) {
+    return std::uint32_t{header[at]} << 24U | std::uint32_t{header[at + 1]} << 16U |
+           std::uint32_t{header[at + 2]} << 8U | std::uint32_t{header[at + 3]};
+  };
+  if ((number_at(0) & ~1U) == kMagic && number_at(4) != kVersion) {
+    refuse(path, "its write-ahead log has a format that this SQLite does not know");
+  }
+}
+
 }  // namespace
 
 bool supports_wal(long type) noexcept {
@@ -86,7 +106,7 @@ fs::path prepare_database_file(const fs::path& path) {
   const fs::path given_folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
   const fs::path folder = fs::canonical(given_folder, error);
   if (error) refuse(path, "its folder cannot be reached: " + error.message());
-  const fs::path absolute = folder / path.filename();
+  fs::path absolute = folder / path.filename();
 
   struct stat status {};
   if (::lstat(absolute.c_str(), &status) != 0) {
@@ -101,6 +121,7 @@ fs::path prepare_database_file(const fs::path& path) {
   if (::faccessat(AT_FDCWD, absolute.c_str(), R_OK, AT_EACCESS) != 0) refuse(path, "it cannot be read: " + describe(errno));
   if (::faccessat(AT_FDCWD, absolute.c_str(), W_OK, AT_EACCESS) != 0) refuse(path, "it cannot be written: " + describe(errno));
   expect_shared_memory(path, folder);
+  expect_known_log(path, absolute);
   return absolute;
 }
 

@@ -10,7 +10,8 @@ namespace sqlane::detail {
 // POSIX locks of every connection of this process
 // (https://sqlite.org/howtocorrupt.html, 2.2).
 // Throws OpenError: empty path, NUL bytes, no such folder, a directory or
-// device, a symbolic link in place of the file, a network file system.
+// device, a symbolic link in place of the file, a network file system, a
+// write-ahead log of a format that came after ours.
 [[nodiscard]] std::filesystem::path prepare_database_file(const std::filesystem::path& path);
 
 // Can processes share memory through a file there, as WAL mode needs?

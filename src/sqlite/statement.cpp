@@ -12,8 +12,6 @@
 namespace sqlane::detail {
 namespace {
 
-constexpr std::string_view kRevoked = "these rows have ended: their snapshot or transaction is over";
-
 std::string_view name_of(StorageClass storage_class) {
   switch (storage_class) {
     case StorageClass::integer: return "an INTEGER";
@@ -41,7 +39,14 @@ Statement::~Statement() {
   connection_->check_in(*cached_);
 }
 
+void Statement::expect_live() const {
+  if (handle_ == nullptr) fail_usage("these rows have ended: their snapshot or transaction is over");
+  // SQLite lets a reading statement go on after a rollback, outside of any snapshot.
+  connection_->expect_live_transaction();
+}
+
 void Statement::check(int code) const {
+  expect_live();
   if (code != SQLITE_OK) connection_->fail(code, cached_->text);
 }
 
@@ -55,12 +60,14 @@ void Statement::bind_real(int index, double value) {
 }
 
 void Statement::bind_text(int index, std::string_view value, Lifetime lifetime) {
+  expect_live();
   if (lifetime == Lifetime::copied) cached_->holds_copies = true;
   const char* data = value.data() == nullptr ? "" : value.data();  // a null pointer would bind NULL
   check(sqlite3_bind_text64(handle_, index, data, value.size(), destructor_for(lifetime), SQLITE_UTF8));
 }
 
 void Statement::bind_blob(int index, std::span<const std::byte> value, Lifetime lifetime) {
+  expect_live();
   if (lifetime == Lifetime::copied) cached_->holds_copies = true;
   if (value.empty()) {  // likewise
     check(sqlite3_bind_zeroblob(handle_, index, 0));
@@ -78,7 +85,7 @@ int Statement::parameter_index(std::string_view name) const {
 }
 
 bool Statement::step() {
-  if (handle_ == nullptr) fail_usage(kRevoked);
+  expect_live();
   const int code = sqlite3_step(handle_);
   if (code == SQLITE_ROW) {
     ++row_;
@@ -89,8 +96,11 @@ bool Statement::step() {
 }
 
 ExecuteResult Statement::execute() {
+  expect_live();
   sqlite3* const connection = connection_->handle();
   const std::int64_t changes_before = sqlite3_total_changes64(connection);
+  const bool is_insert = cached_->facts.is_insert;
+  if (is_insert) connection_->watch_inserts();
   row_ = 0;
   while (step()) {
   }
@@ -98,7 +108,7 @@ ExecuteResult Statement::execute() {
   // After a statement that changes nothing, sqlite3_changes() still tells of the one before.
   if (sqlite3_total_changes64(connection) != changes_before) {
     result.changes = sqlite3_changes64(connection);
-    if (cached_->facts.is_insert && result.changes > 0) result.last_insert_rowid = sqlite3_last_insert_rowid(connection);
+    if (is_insert && result.changes > 0) result.last_insert_rowid = connection_->inserted_rowid();
   }
   reset();
   return result;
@@ -109,7 +119,7 @@ void Statement::reset() noexcept { sqlite3_reset(handle_); }
 int Statement::column_count() const noexcept { return sqlite3_column_count(handle_); }
 
 std::string_view Statement::column_name(int column) const {
-  if (handle_ == nullptr) fail_usage(kRevoked);
+  expect_live();
   const char* name = sqlite3_column_name(handle_, column);
   if (name == nullptr) fail_usage("there is no column " + std::to_string(column));
   return name;

@@ -1,5 +1,6 @@
 #include "sqlane/transaction.hpp"
 
+#include <string>
 #include <utility>
 
 #include "sqlane/error.hpp"
@@ -22,7 +23,7 @@ detail::Connection& Transaction::connection() const {
     case TransactionState::open: break;
     case TransactionState::committed: throw UsageError("the transaction has been committed already");
     case TransactionState::rolled_back: throw UsageError("the transaction has been rolled back already");
-    case TransactionState::aborted: throw TransactionAborted("the transaction was rolled back: " + abort_reason_);
+    case TransactionState::aborted: std::rethrow_exception(abort_error_);
     case TransactionState::outcome_unknown: throw UsageError("the transaction has ended, in a COMMIT that failed");
   }
   lease_.connection().expect_live_transaction();
@@ -32,6 +33,10 @@ detail::Connection& Transaction::connection() const {
 TransactionState Transaction::state() const noexcept {
   const bool is_lost = state_ == TransactionState::open && lease_.connection().lost_transaction();
   return is_lost ? TransactionState::aborted : state_;
+}
+
+std::int64_t Transaction::last_insert_rowid() const noexcept {
+  return state_ == TransactionState::open ? lease_.connection().last_insert_rowid() : last_insert_rowid_;
 }
 
 void Transaction::commit() {
@@ -57,12 +62,17 @@ void Transaction::finish() {
   if (connection.has_statements_in_use()) throw UsageError("rows of this transaction are still being read");
   try {
     connection.commit();
-    connection.expect_reachable();
   } catch (const CommitOutcomeUnknown&) {
     end(*detail::next_state(state_, TransactionEvent::commit_lost));
     throw;
+  } catch (const Error& error) {  // refused, unless SQLite rolled back before the commit began
+    if (connection.lost_transaction()) abort(error);
+    throw;
+  }
+  try {
+    connection.expect_reachable();
   } catch (const IoError&) {  // committed, but to a file that nobody finds
-    if (!connection.in_transaction()) end(*detail::next_state(state_, TransactionEvent::commit_lost));
+    end(*detail::next_state(state_, TransactionEvent::commit_lost));
     throw;
   }
   end(*detail::next_state(state_, TransactionEvent::commit_succeeded));
@@ -77,7 +87,14 @@ void Transaction::abandon() noexcept {
 
 void Transaction::abort(const std::exception& reason) noexcept {
   if (state_ != TransactionState::open) return;
-  abort_reason_ = reason.what();
+  const detail::Connection& connection = lease_.connection();
+  try {
+    connection.expect_live_transaction();
+    throw TransactionAborted("the transaction was rolled back: " + std::string(reason.what()),
+                             {.database = connection.settings().database, .transaction_ended = true});
+  } catch (const TransactionAborted&) {
+    abort_error_ = std::current_exception();
+  }
   end(*detail::next_state(state_, TransactionEvent::engine_ended));
 }
 
@@ -85,6 +102,7 @@ void Transaction::abort(const std::exception& reason) noexcept {
 // Callbacks come last: by then the lane is free, so they may use the database.
 void Transaction::end(TransactionState state) noexcept {
   state_ = state;
+  last_insert_rowid_ = lease_.connection().last_insert_rowid();
   for (Savepoint* savepoint = std::exchange(newest_savepoint_, nullptr); savepoint != nullptr;) {
     savepoint->transaction_ = nullptr;
     savepoint = savepoint->older_;

@@ -47,6 +47,11 @@ T read_column(const Statement& statement, int column) {
       if (is_finite && (value > std::numeric_limits<T>::max() || value < std::numeric_limits<T>::lowest())) {
         statement.fail_column(column, kTypeName<T>, "the value is out of range");
       }
+      // A REAL is rounded, as assignment would; an integer is not.
+      if (static_cast<double>(static_cast<T>(value)) != value && is_finite &&
+          statement.storage_class(column) == StorageClass::integer) {
+        statement.fail_column(column, kTypeName<T>, "the integer would be rounded");
+      }
     }
     return static_cast<T>(value);
   } else if constexpr (std::same_as<T, std::string>) {

@@ -23,8 +23,9 @@ std::optional<T> fetch_first(Connection& connection, const SqlText& sql, const A
   static_assert(!holds_view<T>(), "a view would outlive its row: read std::string or std::vector<std::byte> instead");
   Statement statement(connection, sql);
   bind_all(statement, Lifetime::borrowed, args...);
-  if (!statement.step()) return std::nullopt;
+  const bool has_row = statement.step();
   statement.expect_columns(column_count_of<T>());
+  if (!has_row) return std::nullopt;
   return std::optional<T>(std::in_place, read_row<T>(statement));
 }
 

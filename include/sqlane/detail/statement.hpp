@@ -14,7 +14,7 @@ namespace sqlane {
 // What a statement changed.
 struct ExecuteResult {
   std::int64_t changes = 0;            // rows inserted, updated or deleted by the statement itself
-  std::int64_t last_insert_rowid = 0;  // 0 when it inserted no row
+  std::int64_t last_insert_rowid = 0;  // 0 when it inserted no row, or one into a table without rowids
 };
 
 namespace detail {
@@ -74,6 +74,7 @@ class Statement {
  private:
   friend class Connection;
 
+  void expect_live() const;
   void check(int code) const;
 
   Connection* connection_;  // null when revoked

@@ -67,9 +67,10 @@ constexpr std::size_t column_count_of() {
     return 1;
   } else if constexpr (is_tuple<T>) {
     return std::tuple_size_v<T>;
-  } else {
-    static_assert(PlainStruct<T>, "sqlane reads and binds values, tuples, and plain structs without constructors");
+  } else if constexpr (PlainStruct<T>) {
     return boost::pfr::tuple_size_v<T>;
+  } else {
+    static_assert(kNever<T>, "sqlane reads and binds values, tuples, and plain structs without constructors");
   }
 }
 
@@ -78,6 +79,8 @@ template <class T>
 inline constexpr bool is_view = std::same_as<T, std::string_view> || std::same_as<T, BlobView> || std::same_as<T, Row>;
 template <class T>
 inline constexpr bool is_view<std::optional<T>> = is_view<T>;
+template <class T>
+inline constexpr bool is_view<std::vector<T>> = is_view<T>;
 template <class... T>
 inline constexpr bool is_view<std::tuple<T...>> = (false || ... || is_view<T>);
 template <class A, class B>
