@@ -37,8 +37,8 @@ class Core {
             static_cast<int>(options_.checkpoint_pages), [this] { return open(Role::checkpointer); },
             [this](Clock::time_point deadline) { return readers_.wait_for_turnover(deadline); }, clock_),
         readers_(
-            options_.readers, [this] { return open(Role::reader); },
-            [](Connection& reader) { return reader.tidy(); }, clock_) {
+            options_.readers, [this] { return open(Role::reader); }, [](Connection& reader) { return reader.tidy(); },
+            clock_) {
     // Opens the writer now: whoever cannot open the file hears it here.
     lane_.acquire(deadline({}), CallSite::current());
     lane_.release();
@@ -46,7 +46,8 @@ class Core {
 
   [[nodiscard]] Lease lend_writer(const WriteOptions& options, CallSite site) {
     Connection& writer = lane_.acquire(deadline(options.timeout), site);
-    Lease lease(writer, [](void* lane, void*) noexcept { static_cast<WriterLane*>(lane)->release(); }, &lane_, nullptr);
+    Lease lease(
+        writer, [](void* lane, void*) noexcept { static_cast<WriterLane*>(lane)->release(); }, &lane_, nullptr);
     governor_.expect_sound();
     return lease;
   }
@@ -203,9 +204,7 @@ Database Database::open(Options options) {
   return Database(std::make_shared<detail::Core>(std::move(options), settings));
 }
 
-Database Database::in_memory(Options options) {
-  return Database(detail::make_memory(std::move(options)));
-}
+Database Database::in_memory(Options options) { return Database(detail::make_memory(std::move(options))); }
 
 Database Database::in_memory(std::string_view name, Options options) {
   if (name.empty()) throw UsageError("a shared memory database needs a name");

@@ -12,8 +12,7 @@ struct CallSite {
   int line = 0;
   const char* function = "";
 
-  [[nodiscard]] static constexpr CallSite current(const char* file = __builtin_FILE(),
-                                                  int line = __builtin_LINE(),
+  [[nodiscard]] static constexpr CallSite current(const char* file = __builtin_FILE(), int line = __builtin_LINE(),
                                                   const char* function = __builtin_FUNCTION()) {
     return {file, line, function};
   }

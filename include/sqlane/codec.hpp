@@ -61,7 +61,7 @@ std::int64_t parse_date(std::string_view text);
 // ISO 8601 text in UTC, which sorts by time and which SQLite's date functions
 // read (https://sqlite.org/lang_datefunc.html). Seconds and finer.
 template <class Duration>
-  requires std::ratio_less_v<typename Duration::period, std::chrono::days::period>
+requires std::ratio_less_v<typename Duration::period, std::chrono::days::period>
 struct Codec<std::chrono::sys_time<Duration>> {
   using Stored = std::string_view;
   using Time = std::chrono::sys_time<Duration>;
@@ -81,7 +81,8 @@ struct Codec<std::chrono::sys_time<Duration>> {
     }
     const std::chrono::sys_days day{std::chrono::days(static_cast<int>(time.days))};
     constexpr auto kLast = std::chrono::floor<std::chrono::days>(Time::max());
-    constexpr auto kFirst = std::chrono::ceil<std::chrono::days>(Time::min());  // the part of a day before it is given up
+    constexpr auto kFirst =
+        std::chrono::ceil<std::chrono::days>(Time::min());  // the part of a day before it is given up
     if (day < kFirst || day > kLast || (day == kLast && fitting > Time::max() - kLast)) {
       throw std::out_of_range("the time is outside the type's range");
     }

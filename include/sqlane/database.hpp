@@ -157,7 +157,8 @@ class Database {
   static constexpr void expect_lasting_result() {
     if constexpr (!std::is_void_v<Result>) {
       static_assert(!std::is_reference_v<Result>, "return a value: the closure's objects end with it");
-      static_assert(!detail::is_rows<Result>, "rows end with the closure: go over them inside, or return a std::vector");
+      static_assert(!detail::is_rows<Result>,
+                    "rows end with the closure: go over them inside, or return a std::vector");
       static_assert(!detail::is_view<std::remove_cvref_t<Result>>,
                     "a view would outlive its row: return std::string or std::vector<std::byte> instead");
     }

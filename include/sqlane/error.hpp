@@ -72,8 +72,8 @@ enum class ConstraintKind {
 // transaction stays usable.
 class ConstraintError : public Error {
  public:
-  ConstraintError(const std::string& message, ErrorDetails details, ConstraintKind kind,
-                  std::string table, std::vector<std::string> columns);
+  ConstraintError(const std::string& message, ErrorDetails details, ConstraintKind kind, std::string table,
+                  std::vector<std::string> columns);
 
   [[nodiscard]] ConstraintKind kind() const noexcept { return kind_; }
   // Empty where SQLite does not say (foreign keys, triggers).

@@ -7,8 +7,9 @@
 namespace sqlane {
 
 // One committed state of the database, read through a connection that nobody
-// else uses meanwhile. A long-lived snapshot keeps the write-ahead log from
-// being reset, so the log grows: hold it briefly.
+// else uses meanwhile. A long-lived snapshot, or snapshots that overlap on one
+// thread without a gap, keep the write-ahead log from starting over, so the log
+// grows: hold them briefly.
 // Has no way to write: execute() does not exist here.
 // Use from one thread at a time.
 class Snapshot : public detail::Queries<Snapshot, Access::read> {

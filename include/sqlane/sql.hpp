@@ -60,7 +60,7 @@ struct Arity {
 template <class... Args>
 inline constexpr Arity kArityOf{.values = static_cast<int>(sizeof...(Args)),
                                 .named = (false || ... || is_named<Args>),
-                                .mixed = (false || ... || is_named<Args>) && !(true && ... && is_named<Args>)};
+                                .mixed = (false || ... || is_named<Args>)&&!(true && ... && is_named<Args>)};
 
 // Calling one of these ends compilation; the compiler quotes the name.
 namespace mistake {
@@ -144,7 +144,7 @@ template <Access access, int values, bool named, bool mixed>
 class BasicSql {
  public:
   template <class Text>
-    requires std::convertible_to<const Text&, std::string_view>
+  requires std::convertible_to<const Text&, std::string_view>
   consteval BasicSql(const Text& literal, CallSite site = CallSite::current())  // NOLINT(*-explicit-*)
       : text_{literal, true, access, kArity, site} {
     stop_at(find_mistake(scan_sql(literal), access, kArity));

@@ -78,14 +78,13 @@ class Transaction : public detail::Queries<Transaction, Access::write> {
   // Runs one statement for every element: a tuple, a plain struct, or a single value.
   template <std::ranges::input_range Range>
   ExecuteResult execute_many(
-      detail::SqlWithArity<Access::write,
-                           detail::Arity{static_cast<int>(
-                               detail::column_count_of<std::ranges::range_value_t<Range>>())}>
+      detail::SqlWithArity<
+          Access::write, detail::Arity{static_cast<int>(detail::column_count_of<std::ranges::range_value_t<Range>>())}>
           sql,
       Range&& rows) {
     detail::Statement statement(connection(), sql.text());
     ExecuteResult total;
-    for (const auto& row : rows) {
+    for (const std::ranges::range_value_t<Range>& row : rows) {
       detail::bind_row(statement, row);
       const ExecuteResult one = statement.execute();
       total.changes += one.changes;
@@ -120,7 +119,8 @@ class Transaction : public detail::Queries<Transaction, Access::write> {
   }
   template <class Callback>
   void on_rollback(Callback callback) {
-    static_assert(std::is_nothrow_invocable_v<Callback&>, "the callback may run in a destructor, so it must be noexcept");
+    static_assert(std::is_nothrow_invocable_v<Callback&>,
+                  "the callback may run in a destructor, so it must be noexcept");
     add_callback(When::rollback, std::move(callback));
   }
 
@@ -140,7 +140,7 @@ class Transaction : public detail::Queries<Transaction, Access::write> {
 
   [[nodiscard]] detail::Connection& connection() const;  // throws unless open
   void expect_control() const;
-  void finish();    // commits
+  void finish();  // commits
   void abandon() noexcept;
   void abort(const std::exception& reason) noexcept;
   void end(TransactionState state) noexcept;

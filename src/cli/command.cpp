@@ -66,8 +66,9 @@ int run_command(int argc, const char* const* argv, Console& console) {
   CLI::App* const demo_command = app.add_subcommand(
       "demo", "Puts a database under load through sqlane and through a connection per thread, and compares them.");
   demo_command->footer("Example: sqlane demo --threads 50 --seconds 2");
-  demo_command->add_option("FILE", options.file,
-                           "The database, made if missing; by default a private copy of PROJ's. Visits are added to it.");
+  demo_command->add_option(
+      "FILE", options.file,
+      "The database, made if missing; by default a private copy of PROJ's. Visits are added to it.");
   demo_command->add_option("--seconds", options.seconds, "How long each of the two loads lasts")
       ->check(CLI::Range(0.05, 3600.0))
       ->capture_default_str();

@@ -1,8 +1,7 @@
 #include "cli/demo.hpp"
 
-#include <fmt/format.h>
-
 #include <cstdlib>
+#include <fmt/format.h>
 #include <system_error>
 #include <tuple>
 #include <vector>
@@ -20,7 +19,8 @@ class PrivateFolder {
   PrivateFolder() {
     std::string name = (fs::temp_directory_path() / "sqlane-demo-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) {
-      throw fs::filesystem_error("cannot make a temporary folder", name, std::error_code(errno, std::generic_category()));
+      throw fs::filesystem_error("cannot make a temporary folder", name,
+                                 std::error_code(errno, std::generic_category()));
     }
     path_ = name;
   }
@@ -109,15 +109,13 @@ DemoReport run_demo(const DemoOptions& options, DemoListener& listener) {
   {
     Database db = Database::open(file);
     SqlaneSubject subject(db);
-    report.sqlane = run_load(subject, plan, [&](const LoadGlance& glance) {
-      listener.glance(subject.name(), glance, wal_bytes(file));
-    });
+    report.sqlane = run_load(
+        subject, plan, [&](const LoadGlance& glance) { listener.glance(subject.name(), glance, wal_bytes(file)); });
     db.close();
   }
   PeerSubject peer(peer_file);
-  report.peer = run_load(peer, plan, [&](const LoadGlance& glance) {
-    listener.glance(peer.name(), glance, wal_bytes(peer_file));
-  });
+  report.peer = run_load(peer, plan,
+                         [&](const LoadGlance& glance) { listener.glance(peer.name(), glance, wal_bytes(peer_file)); });
 
   Database db = Database::open(file);
   for (const auto& of_worker : report.sqlane.acknowledged) report.acknowledged += of_worker.size();

@@ -128,8 +128,8 @@ class Load {
       const auto reading = static_cast<std::size_t>(std::max(0, reading_.load(std::memory_order_relaxed)));
       const std::size_t reads_at_once = std::min(reading, subject_.readers(plan_.threads));
       on_glance({.elapsed = now - start,
-                 .operations_per_second = static_cast<double>(operations - seen) /
-                                          std::chrono::duration<double>(now - last).count(),
+                 .operations_per_second =
+                     static_cast<double>(operations - seen) / std::chrono::duration<double>(now - last).count(),
                  .read_p50 = reads->quantile(0.5),
                  .read_p99 = reads->quantile(0.99),
                  .write_p50 = writes->quantile(0.5),
@@ -156,8 +156,8 @@ class Load {
     }
     const double mean = static_cast<double>(result.operations()) / static_cast<double>(served.size());
     result.least_served = *std::min_element(served.begin(), served.end());
-    result.starved = static_cast<std::size_t>(
-        std::count_if(served.begin(), served.end(), [&](auto count) { return static_cast<double>(count) < mean / 10; }));
+    result.starved = static_cast<std::size_t>(std::count_if(
+        served.begin(), served.end(), [&](auto count) { return static_cast<double>(count) < mean / 10; }));
   }
 
   Subject& subject_;

@@ -34,10 +34,10 @@ struct LoadResult {
   LatencyHistogram writes;
   std::uint64_t busy_errors = 0;
   std::uint64_t other_errors = 0;
-  std::string first_error;        // of the other ones
-  std::uint64_t misses = 0;       // look-ups that found nothing
+  std::string first_error;         // of the other ones
+  std::uint64_t misses = 0;        // look-ups that found nothing
   std::uint64_t least_served = 0;  // operations of the thread that got fewest
-  std::size_t starved = 0;        // threads with less than a tenth of the mean
+  std::size_t starved = 0;         // threads with less than a tenth of the mean
   // By worker: the sequence numbers of the visits that were acknowledged.
   std::vector<std::vector<std::int64_t>> acknowledged;
 

@@ -1,8 +1,7 @@
 #include "cli/report.hpp"
 
-#include <fmt/format.h>
-
 #include <array>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace sqlane::cli {
@@ -74,8 +73,9 @@ std::string format_report(const DemoReport& report) {
       {"least served thread", [](L load) { return fmt::format("{} operations", load.least_served); }},
       {"starved threads", [](L load) { return std::to_string(load.starved); }},
   }};
-  std::string text = fmt::format("\n{} threads for {:g} s, {} % of the operations write transactions, durability full\n\n",
-                                 report.options.threads, report.options.seconds, report.options.writes_percent);
+  std::string text =
+      fmt::format("\n{} threads for {:g} s, {} % of the operations write transactions, durability full\n\n",
+                  report.options.threads, report.options.seconds, report.options.writes_percent);
   text += fmt::format("{:<22}{:>22}{:>24}\n", "", "sqlane", "connection per thread");
   for (const Line& line : kLines) {
     text += fmt::format("{:<22}{:>22}{:>24}\n", line.label, line.cell(report.sqlane), line.cell(report.peer));
@@ -91,18 +91,19 @@ std::string format_report(const DemoReport& report) {
 }
 
 nlohmann::json to_json(const DemoReport& report) {
-  return {{"engine", report.engine},
-          {"database", report.database},
-          {"origin", describe(report.origin)},
-          {"coordinate_systems", report.coordinate_systems},
-          {"migrations_applied", report.migrations_applied},
-          {"threads", report.options.threads},
-          {"seconds", report.options.seconds},
-          {"writes_percent", report.options.writes_percent},
-          {"sqlane", to_json(report.sqlane)},
-          {"connection_per_thread", to_json(report.peer)},
-          {"proof",
-           {{"acknowledged", report.acknowledged}, {"missing", report.missing}, {"integrity_check", report.integrity}}}};
+  return {
+      {"engine", report.engine},
+      {"database", report.database},
+      {"origin", describe(report.origin)},
+      {"coordinate_systems", report.coordinate_systems},
+      {"migrations_applied", report.migrations_applied},
+      {"threads", report.options.threads},
+      {"seconds", report.options.seconds},
+      {"writes_percent", report.options.writes_percent},
+      {"sqlane", to_json(report.sqlane)},
+      {"connection_per_thread", to_json(report.peer)},
+      {"proof",
+       {{"acknowledged", report.acknowledged}, {"missing", report.missing}, {"integrity_check", report.integrity}}}};
 }
 
 }  // namespace sqlane::cli

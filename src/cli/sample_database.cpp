@@ -33,10 +33,11 @@ void generate(const fs::path& file) {
     };
     for (const Table& table : {Table{"projected_crs", 10'000, 10'000}, Table{"vertical_crs", 5'900, 500},
                                Table{"compound_crs", 7'000, 798}}) {
-      tx.execute(runtime_sql("WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < ?1)"
-                             " INSERT INTO " +
-                             std::string(table.name) + " SELECT 'EPSG', ?2 + x, 'System ' || x, NULL, x % 20 = 0 FROM n"),
-                 table.count, table.first);
+      tx.execute(
+          runtime_sql("WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < ?1)"
+                      " INSERT INTO " +
+                      std::string(table.name) + " SELECT 'EPSG', ?2 + x, 'System ' || x, NULL, x % 20 = 0 FROM n"),
+          table.count, table.first);
     }
     tx.execute(
         "CREATE VIEW crs_view AS"
@@ -55,7 +56,8 @@ void generate(const fs::path& file) {
 std::string describe(SampleOrigin origin) {
   switch (origin) {
     case SampleOrigin::proj: return "a private copy of PROJ's coordinate system database";
-    case SampleOrigin::generated: return "generated in the shape of PROJ's database, which is not installed (proj-data)";
+    case SampleOrigin::generated:
+      return "generated in the shape of PROJ's database, which is not installed (proj-data)";
     case SampleOrigin::given: return "as given";
   }
   return "";

@@ -1,10 +1,9 @@
 #include "sqlite/authorizer.hpp"
 
-#include <sqlite3.h>
-
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <sqlite3.h>
 #include <string_view>
 
 namespace sqlane::detail {
@@ -12,11 +11,11 @@ namespace {
 
 // PRAGMAs that only look. https://sqlite.org/pragma.html
 constexpr std::array<std::string_view, 29> kReadingPragmas{
-    "analysis_limit", "application_id",   "auto_vacuum",   "busy_timeout",    "cache_size",    "cell_size_check",
-    "collation_list", "compile_options",  "data_version",  "database_list",   "encoding",      "foreign_keys",
-    "freelist_count", "function_list",    "journal_mode",  "locking_mode",    "max_page_count", "mmap_size",
-    "module_list",    "page_count",       "page_size",     "pragma_list",     "query_only",    "schema_version",
-    "secure_delete",  "synchronous",      "table_list",    "temp_store",      "user_version"};
+    "analysis_limit", "application_id",  "auto_vacuum",  "busy_timeout",  "cache_size",     "cell_size_check",
+    "collation_list", "compile_options", "data_version", "database_list", "encoding",       "foreign_keys",
+    "freelist_count", "function_list",   "journal_mode", "locking_mode",  "max_page_count", "mmap_size",
+    "module_list",    "page_count",      "page_size",    "pragma_list",   "query_only",     "schema_version",
+    "secure_delete",  "synchronous",     "table_list",   "temp_store",    "user_version"};
 
 // PRAGMAs whose argument names what to look at, or changes only the database's own content.
 constexpr std::array<std::string_view, 15> kPragmasWithArgument{

@@ -1,10 +1,9 @@
 #include "sqlite/connection.hpp"
 
 #include <SQLiteCpp/Exception.h>
-#include <sqlite3.h>
-
 #include <algorithm>
 #include <limits>
+#include <sqlite3.h>
 #include <utility>
 
 #include "sqlane/error.hpp"
@@ -51,10 +50,9 @@ SQLite::Database open_handle(const ConnectionSettings& settings) {
   try {
     return SQLite::Database(settings.database.c_str(), flags, milliseconds_of(settings.busy_timeout));
   } catch (const SQLite::Exception& error) {
-    throw OpenError("cannot open \"" + settings.database + "\": " + error.what(),
-                    {.code = error.getErrorCode(),
-                     .extended_code = error.getExtendedErrorCode(),
-                     .database = settings.database});
+    throw OpenError(
+        "cannot open \"" + settings.database + "\": " + error.what(),
+        {.code = error.getErrorCode(), .extended_code = error.getExtendedErrorCode(), .database = settings.database});
   }
 }
 
@@ -137,7 +135,8 @@ void Connection::switch_to_wal(Clock& clock) {
   while (true) {
     try {
       const std::string mode = pragma("PRAGMA journal_mode=WAL");
-      if (mode != "wal") throw IoError("the file system does not support write-ahead logging (journal mode " + mode + ")");
+      if (mode != "wal")
+        throw IoError("the file system does not support write-ahead logging (journal mode " + mode + ")");
       return;
     } catch (const BusyError&) {
       if (clock.now() >= deadline) throw;
@@ -159,7 +158,7 @@ std::string Connection::pragma(const char* sql) {
       code = SQLITE_DONE;
     }
   }
-  const int extended = sqlite3_extended_errcode(handle());
+  const int extended = extended_code(code);
   const std::string message = sqlite3_errmsg(handle());
   sqlite3_finalize(statement);
   if (code != SQLITE_DONE) {
@@ -188,8 +187,7 @@ const char* Connection::text_of(Control control) noexcept {
 int Connection::run(Control control) {
   sqlite3_stmt*& statement = controls_[static_cast<std::size_t>(control)];
   if (statement == nullptr) {
-    const int code =
-        sqlite3_prepare_v3(handle(), text_of(control), -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+    const int code = sqlite3_prepare_v3(handle(), text_of(control), -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
     if (code != SQLITE_OK) return code;
   }
   const int code = sqlite3_step(statement);
@@ -249,7 +247,8 @@ void Connection::release_savepoint() { run_or_fail(Control::release); }
 void Connection::undo_savepoint() {
   run_or_fail(Control::rollback_to);
   if (spill_breaks_savepoints(sqlite3_libversion_number()) && cache_spills() != spills_at_begin_) {
-    lost_transaction_ = "a savepoint was undone after the page cache had spilled, which this SQLite cannot commit safely";
+    lost_transaction_ =
+        "a savepoint was undone after the page cache had spilled, which this SQLite cannot commit safely";
     if (run(Control::rollback) != SQLITE_OK) is_broken_ = true;
     expect_live_transaction();
   }
@@ -313,8 +312,8 @@ void Connection::expect_reachable() {
 
 Connection::Checkpoint Connection::checkpoint_passive() {
   Checkpoint done;
-  const int code = sqlite3_wal_checkpoint_v2(handle(), "main", SQLITE_CHECKPOINT_PASSIVE, &done.log_pages,
-                                             &done.copied_pages);
+  const int code =
+      sqlite3_wal_checkpoint_v2(handle(), "main", SQLITE_CHECKPOINT_PASSIVE, &done.log_pages, &done.copied_pages);
   if (code != SQLITE_OK) fail(code, "checkpoint");
   if (done.copied_pages > done.log_pages) {
     throw CorruptError("a checkpoint copied more pages than the write-ahead log holds",
@@ -390,9 +389,14 @@ void Connection::check_in(CachedStatement& statement) noexcept {
   cache_.check_in(statement);
 }
 
+// The connection's newest error, where it is the one that `code` tells of.
+int Connection::extended_code(int code) const noexcept {
+  const int newest = sqlite3_extended_errcode(handle());
+  return (newest & 0xff) == (code & 0xff) ? newest : code;
+}
+
 void Connection::fail(int code, std::string_view sql) {
-  const int extended = sqlite3_extended_errcode(handle());
-  Failure failure{.extended_code = (extended & 0xff) == (code & 0xff) ? extended : code,
+  Failure failure{.extended_code = extended_code(code),
                   .message = sqlite3_errmsg(handle()),
                   .sql = std::string(sql),
                   .database = settings_.database};

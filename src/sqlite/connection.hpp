@@ -1,7 +1,6 @@
 #pragma once
 
 #include <SQLiteCpp/Database.h>
-
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -131,6 +130,7 @@ class Connection {
   void configure(Clock& clock);
   void switch_to_wal(Clock& clock);
   void expect_writable() const;
+  [[nodiscard]] int extended_code(int code) const noexcept;
   std::string pragma(const char* sql);
   [[nodiscard]] static const char* text_of(Control control) noexcept;
   int run(Control control);

@@ -118,8 +118,10 @@ fs::path prepare_database_file(const fs::path& path) {
   if (S_ISDIR(status.st_mode)) refuse(path, "it is a directory");
   if (S_ISLNK(status.st_mode)) refuse(path, "it is a symbolic link; open the file that it points to");
   if (!S_ISREG(status.st_mode)) refuse(path, "it is not a regular file");
-  if (::faccessat(AT_FDCWD, absolute.c_str(), R_OK, AT_EACCESS) != 0) refuse(path, "it cannot be read: " + describe(errno));
-  if (::faccessat(AT_FDCWD, absolute.c_str(), W_OK, AT_EACCESS) != 0) refuse(path, "it cannot be written: " + describe(errno));
+  if (::faccessat(AT_FDCWD, absolute.c_str(), R_OK, AT_EACCESS) != 0)
+    refuse(path, "it cannot be read: " + describe(errno));
+  if (::faccessat(AT_FDCWD, absolute.c_str(), W_OK, AT_EACCESS) != 0)
+    refuse(path, "it cannot be written: " + describe(errno));
   expect_shared_memory(path, folder);
   expect_known_log(path, absolute);
   return absolute;

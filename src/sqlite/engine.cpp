@@ -1,7 +1,6 @@
 #include "sqlite/engine.hpp"
 
 #include <sqlite3.h>
-
 #include <string>
 
 #include "sqlane/error.hpp"

@@ -1,9 +1,8 @@
 #include "sqlite/errors.hpp"
 
-#include <sqlite3.h>
-
 #include <algorithm>
 #include <array>
+#include <sqlite3.h>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -76,7 +75,8 @@ std::pair<std::string, std::vector<std::string>> violated_columns(ConstraintKind
   const bool names_columns = kind == ConstraintKind::unique || kind == ConstraintKind::primary_key ||
                              kind == ConstraintKind::rowid || kind == ConstraintKind::not_null ||
                              kind == ConstraintKind::datatype;
-  auto [table, columns] = names_columns ? violated_columns(kind, engine_message) : decltype(violated_columns(kind, "")){};
+  auto [table, columns] =
+      names_columns ? violated_columns(kind, engine_message) : decltype(violated_columns(kind, "")){};
   throw ConstraintError(message, std::move(details), kind, std::move(table), std::move(columns));
 }
 

@@ -1,8 +1,7 @@
 #include "sqlite/hardening.hpp"
 
-#include <sqlite3.h>
-
 #include <array>
+#include <sqlite3.h>
 
 #include "sqlane/error.hpp"
 
@@ -16,22 +15,20 @@ struct Setting {
 
 // https://sqlite.org/c3ref/c_dbconfig_defensive.html
 constexpr std::array kSettings{
-    Setting{SQLITE_DBCONFIG_DEFENSIVE, 1},                 // no writing to the schema table or shadow tables
-    Setting{SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0},            // views and triggers run no unsafe functions
-    Setting{SQLITE_DBCONFIG_DQS_DML, 0},                   // "text" is a name, never a string
-    Setting{SQLITE_DBCONFIG_DQS_DDL, 0},                   //
-    Setting{SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, 0},     // fts3_tokenizer() takes a code address
-    Setting{SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0},     //
-    Setting{SQLITE_DBCONFIG_ENABLE_FKEY, 1},               //
+    Setting{SQLITE_DBCONFIG_DEFENSIVE, 1},              // no writing to the schema table or shadow tables
+    Setting{SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0},         // views and triggers run no unsafe functions
+    Setting{SQLITE_DBCONFIG_DQS_DML, 0},                // "text" is a name, never a string
+    Setting{SQLITE_DBCONFIG_DQS_DDL, 0},                //
+    Setting{SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, 0},  // fts3_tokenizer() takes a code address
+    Setting{SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0},  //
+    Setting{SQLITE_DBCONFIG_ENABLE_FKEY, 1},            //
 };
 
 // https://sqlite.org/c3ref/c_limit_attached.html
 constexpr std::array kLimits{
     Setting{SQLITE_LIMIT_ATTACHED, 1},  // VACUUM attaches one
-    Setting{SQLITE_LIMIT_SQL_LENGTH, 1'000'000},
-    Setting{SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 10'000},
-    Setting{SQLITE_LIMIT_TRIGGER_DEPTH, 100},
-    Setting{SQLITE_LIMIT_WORKER_THREADS, 0},
+    Setting{SQLITE_LIMIT_SQL_LENGTH, 1'000'000}, Setting{SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 10'000},
+    Setting{SQLITE_LIMIT_TRIGGER_DEPTH, 100},    Setting{SQLITE_LIMIT_WORKER_THREADS, 0},
 };
 
 }  // namespace

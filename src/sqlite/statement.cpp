@@ -1,8 +1,7 @@
 #include "sqlane/detail/statement.hpp"
 
-#include <sqlite3.h>
-
 #include <cmath>
+#include <sqlite3.h>
 #include <string>
 
 #include "sqlane/detail/queries.hpp"

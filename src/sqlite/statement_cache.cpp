@@ -1,8 +1,7 @@
 #include "sqlite/statement_cache.hpp"
 
-#include <sqlite3.h>
-
 #include <cstdint>
+#include <sqlite3.h>
 
 namespace sqlane::detail {
 

@@ -17,7 +17,13 @@
 
 namespace sqlane::detail {
 
-enum class TransactionEvent : unsigned char { commit_succeeded, commit_refused, commit_lost, engine_ended, rolled_back };
+enum class TransactionEvent : unsigned char {
+  commit_succeeded,
+  commit_refused,
+  commit_lost,
+  engine_ended,
+  rolled_back
+};
 
 // The state after `event`, or nothing when it cannot happen there.
 [[nodiscard]] constexpr std::optional<TransactionState> next_state(TransactionState state, TransactionEvent event) {

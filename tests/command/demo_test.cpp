@@ -1,3 +1,5 @@
+#include "cli/demo.hpp"
+
 #include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -6,7 +8,6 @@
 #include <vector>
 
 #include "cli/command.hpp"
-#include "cli/demo.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace sqlane::cli {
@@ -74,9 +75,12 @@ TEST(Demo, KeepsOneLiveLineOnATerminal) {
 }
 
 TEST(Demo, RefusesArgumentsThatMakeNoSense) {
-  for (const std::vector<std::string>& arguments :
-       {std::vector<std::string>{}, {"dance"}, {"demo", "--threads", "0"}, {"demo", "--writes", "101"},
-        {"demo", "--seconds", "soon"}, {"demo", "--volume", "11"}}) {
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{},
+                                                    {"dance"},
+                                                    {"demo", "--threads", "0"},
+                                                    {"demo", "--writes", "101"},
+                                                    {"demo", "--seconds", "soon"},
+                                                    {"demo", "--volume", "11"}}) {
     const Outcome outcome = run(arguments);
     EXPECT_EQ(outcome.code, kExitUsage) << outcome.out;
     EXPECT_FALSE(outcome.err.empty());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -26,9 +27,14 @@ class ManualClock final : public detail::Clock {
       std::erase_if(sleepers_, [](const auto& one) { return one.expired(); });
       sleepers_.push_back(sleeper);
     }
+    ++sleeping_;
     condition.wait(lock.native());
+    --sleeping_;
     sleeper->is_asleep = false;
   }
+
+  // Threads that wait, or hold the lock under which they are about to.
+  [[nodiscard]] int sleeping() const { return sleeping_; }
 
   void advance(duration step) {
     std::vector<std::weak_ptr<Sleeper>> sleepers;
@@ -53,6 +59,7 @@ class ManualClock final : public detail::Clock {
     bool is_asleep;  // under *mutex
   };
 
+  std::atomic<int> sleeping_ = 0;
   std::mutex mutex_;
   time_point now_{};
   std::vector<std::weak_ptr<Sleeper>> sleepers_;

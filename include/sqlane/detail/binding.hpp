@@ -59,7 +59,9 @@ void bind_value(Statement& statement, int index, const T& value, Lifetime lifeti
 
 template <class... Args>
 void bind_all(Statement& statement, Lifetime lifetime, const Args&... args) {
-  if constexpr (kArityOf<Args...>.named) {
+  if constexpr (kArityOf<Args...>.mixed) {
+    static_assert(kNever<Args...>, "named and positional values do not mix");
+  } else if constexpr (kArityOf<Args...>.named) {
     // As many names as values, and no name twice: then every placeholder has its value.
     const std::string_view names[] = {args.name...};
     for (std::size_t i = 1; i < sizeof...(Args); ++i) {

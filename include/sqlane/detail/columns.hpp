@@ -73,7 +73,7 @@ struct FieldOf {
   using type = boost::pfr::tuple_element_t<i, T>;
 };
 template <class T, std::size_t i>
-  requires is_tuple<T>
+requires is_tuple<T>
 struct FieldOf<T, i> {
   using type = std::tuple_element_t<i, T>;
 };

@@ -63,9 +63,7 @@ class Scanner {
       case '"':
       case '`': return quoted(c, begin);
       case '[': return quoted(']', begin);
-      case '?':
-        skip_while(is_digit);
-        return token(TokenKind::placeholder, begin);
+      case '?': skip_while(is_digit); return token(TokenKind::placeholder, begin);
       case ':':
       case '@':
       case '$': return named_placeholder(begin);
@@ -132,7 +130,8 @@ class Scanner {
   constexpr Token quoted(char quote, std::size_t begin) {
     while (position_ < text_.size()) {
       if (text_[position_++] != quote) continue;
-      if (quote == ']' || position_ >= text_.size() || text_[position_] != quote) return token(TokenKind::string, begin);
+      if (quote == ']' || position_ >= text_.size() || text_[position_] != quote)
+        return token(TokenKind::string, begin);
       ++position_;
     }
     return token(TokenKind::unterminated, begin);
@@ -158,13 +157,13 @@ constexpr SqlKind kind_of_keyword(std::string_view word) {
     SqlKind kind;
   };
   constexpr Row kTable[] = {
-      {"SELECT", SqlKind::read},       {"VALUES", SqlKind::read},      {"EXPLAIN", SqlKind::read},
-      {"PRAGMA", SqlKind::read},       {"INSERT", SqlKind::write},     {"UPDATE", SqlKind::write},
-      {"DELETE", SqlKind::write},      {"REPLACE", SqlKind::write},    {"CREATE", SqlKind::schema},
-      {"DROP", SqlKind::schema},       {"ALTER", SqlKind::schema},     {"REINDEX", SqlKind::schema},
-      {"ANALYZE", SqlKind::schema},    {"VACUUM", SqlKind::schema},    {"BEGIN", SqlKind::control},
-      {"COMMIT", SqlKind::control},    {"END", SqlKind::control},      {"ROLLBACK", SqlKind::control},
-      {"SAVEPOINT", SqlKind::control}, {"RELEASE", SqlKind::control},  {"ATTACH", SqlKind::attach},
+      {"SELECT", SqlKind::read},       {"VALUES", SqlKind::read},     {"EXPLAIN", SqlKind::read},
+      {"PRAGMA", SqlKind::read},       {"INSERT", SqlKind::write},    {"UPDATE", SqlKind::write},
+      {"DELETE", SqlKind::write},      {"REPLACE", SqlKind::write},   {"CREATE", SqlKind::schema},
+      {"DROP", SqlKind::schema},       {"ALTER", SqlKind::schema},    {"REINDEX", SqlKind::schema},
+      {"ANALYZE", SqlKind::schema},    {"VACUUM", SqlKind::schema},   {"BEGIN", SqlKind::control},
+      {"COMMIT", SqlKind::control},    {"END", SqlKind::control},     {"ROLLBACK", SqlKind::control},
+      {"SAVEPOINT", SqlKind::control}, {"RELEASE", SqlKind::control}, {"ATTACH", SqlKind::attach},
       {"DETACH", SqlKind::attach},
   };
   for (const Row& row : kTable) {
@@ -177,7 +176,7 @@ constexpr SqlKind kind_of_keyword(std::string_view word) {
 struct SqlFacts {
   SqlKind kind = SqlKind::empty;
   bool is_insert = false;       // INSERT or REPLACE, also behind WITH
-  int parameters = 0;          // values to bind: the largest index, as sqlite3_bind_parameter_count()
+  int parameters = 0;           // values to bind: the largest index, as sqlite3_bind_parameter_count()
   bool has_positional = false;  // ? or ?1
   bool has_named = false;       // :a, @a or $a
   bool is_terminated = true;    // no string or quoted name is left open
@@ -198,7 +197,7 @@ constexpr SqlFacts scan_sql(std::string_view text) {
   int depth = 0;
   bool is_with = false;
   bool is_create = false;
-  bool is_trigger = false;   // its body holds semicolons and ends with "; END"
+  bool is_trigger = false;  // its body holds semicolons and ends with "; END"
   int words = 0;
   std::vector<std::string_view> names;
   Token before_previous;
@@ -221,8 +220,9 @@ constexpr SqlFacts scan_sql(std::string_view text) {
       case TokenKind::placeholder:
         if (token.text.front() == '?') {
           facts.has_positional = true;
-          facts.parameters = token.text.size() == 1 ? facts.parameters + 1
-                                                    : std::max(facts.parameters, placeholder_number(token.text.substr(1)));
+          facts.parameters = token.text.size() == 1
+                                 ? facts.parameters + 1
+                                 : std::max(facts.parameters, placeholder_number(token.text.substr(1)));
         } else {
           facts.has_named = true;
           if (std::find(names.begin(), names.end(), token.text) == names.end()) {

@@ -22,7 +22,7 @@ class Row;
 
 namespace sqlane::detail {
 
-template <class>
+template <class...>
 inline constexpr bool kNever = false;
 
 template <class T>
@@ -38,7 +38,9 @@ template <class A, class B>
 inline constexpr bool is_tuple<std::pair<A, B>> = true;
 
 template <class T>
-concept HasCodec = requires(const T& value) { Codec<T>::encode(value); };
+concept HasCodec = requires(const T& value) {
+  Codec<T>::encode(value);
+};
 
 using Blob = std::vector<std::byte>;
 using BlobView = std::span<const std::byte>;
@@ -54,8 +56,8 @@ concept Number = std::is_arithmetic_v<T> && !is_character<T> && !std::same_as<T,
 // One column.
 template <class T>
 concept ColumnValue = HasCodec<T> || is_optional<T> || Number<T> || std::is_enum_v<T> ||
-                      std::convertible_to<const T&, std::string_view> || std::convertible_to<const T&, BlobView> ||
-                      std::same_as<T, std::nullopt_t> || std::same_as<T, std::nullptr_t>;
+    std::convertible_to<const T&, std::string_view> || std::convertible_to<const T&, BlobView> ||
+    std::same_as<T, std::nullopt_t> || std::same_as<T, std::nullptr_t>;
 
 // A plain struct, read and bound field by field in the order of declaration.
 template <class T>

@@ -1,0 +1,111 @@
+#include <chrono>
+#include <sqlite3.h>
+#include <string>
+
+#include "support/expect_error.hpp"
+#include "support/open_files.hpp"
+#include "support/sqlite_faults.hpp"
+#include "support/temporary_folder.hpp"
+
+namespace sqlane {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::Call;
+using testing::count_open_files;
+using testing::Effect;
+using testing::error_of;
+using testing::Fault;
+using testing::FaultInjection;
+using testing::handles;
+using testing::mentions;
+using testing::TemporaryFolder;
+
+// Whatever happens while opening, nothing of it stays open.
+class OpeningFaults : public ::testing::Test {
+ protected:
+  ~OpeningFaults() override {
+    testing::pretend_version(0);
+    testing::pretend_threadsafe(-1);
+    testing::pretend_journal_mode(nullptr);
+    EXPECT_EQ(handles().open_connections(), before.open_connections());
+    EXPECT_EQ(handles().open_statements(), before.open_statements());
+    EXPECT_EQ(count_open_files(), files_before);
+  }
+
+  OpenError refusal(std::chrono::milliseconds busy_timeout = 0ms) const {
+    return error_of<OpenError>(
+        [&] { static_cast<void>(Database::open(folder / "app.db", {.busy_timeout = busy_timeout})); });
+  }
+
+  TemporaryFolder folder;
+  testing::Handles before = handles();
+  std::size_t files_before = count_open_files();
+};
+
+TEST_F(OpeningFaults, SwitchToWalAgainWhenAnotherProgramIsBusy) {
+  const FaultInjection busy({.call = Call::step, .sql = "journal_mode=WAL", .code = SQLITE_BUSY, .times = 5});
+  Database db = Database::open(folder / "app.db");
+  EXPECT_EQ(busy.failures(), 5);
+  db.execute("CREATE TABLE note (title TEXT)");
+  EXPECT_TRUE(std::filesystem::exists(folder / "app.db-wal"));
+}
+
+TEST_F(OpeningFaults, GiveUpWhenAnotherProgramStaysBusy) {
+  const FaultInjection busy({.call = Call::step, .sql = "journal_mode=WAL", .code = SQLITE_BUSY, .times = -1});
+  const OpenError error = refusal(5ms);
+  EXPECT_GE(busy.failures(), 2);
+  EXPECT_TRUE(error.is_retryable());
+  EXPECT_EQ(error.code(), SQLITE_BUSY);
+  EXPECT_TRUE(mentions(error, (folder / "app.db").string())) << error.what();
+}
+
+TEST_F(OpeningFaults, RefuseAFileSystemThatCannotHaveALog) {
+  testing::pretend_journal_mode("delete");
+  const OpenError error = refusal();
+  EXPECT_TRUE(mentions(error, "write-ahead")) << error.what();
+  EXPECT_TRUE(mentions(error, "delete")) << error.what();
+  EXPECT_FALSE(error.is_retryable());
+}
+
+TEST_F(OpeningFaults, RefuseAnEngineThatIsTooOld) {
+  testing::pretend_version(3'037'001);
+  EXPECT_TRUE(mentions(refusal(), "3.37.2"));
+  EXPECT_THROW(static_cast<void>(Database::in_memory()), OpenError);
+  testing::pretend_version(3'037'002);
+  EXPECT_NO_THROW(static_cast<void>(Database::in_memory()));
+}
+
+TEST_F(OpeningFaults, RefuseAnEngineWithoutThreadSafety) {
+  testing::pretend_threadsafe(0);
+  EXPECT_TRUE(mentions(refusal(), "thread"));
+}
+
+TEST_F(OpeningFaults, ReportEachStepThatFailsAndLeaveNothingOpen) {
+  for (const Call call : {Call::open, Call::prepare, Call::step}) {
+    for (int skip = 0;; ++skip) {
+      const FaultInjection fault({.call = call, .code = SQLITE_IOERR, .skip = skip});
+      try {
+        const Database db = Database::open(folder / "app.db");
+        EXPECT_EQ(fault.failures(), 0) << "call " << skip << " failed and nobody said so";
+        break;
+      } catch (const OpenError& error) {
+        EXPECT_EQ(fault.failures(), 1);
+        EXPECT_EQ(error.code(), SQLITE_IOERR);
+        EXPECT_TRUE(mentions(error, (folder / "app.db").string())) << error.what();
+      }
+    }
+  }
+}
+
+TEST_F(OpeningFaults, OfAReaderLeaveThePoolUsable) {
+  Database db = Database::open(folder / "app.db", {.readers = 1, .acquire_timeout = 0ms});
+  for (int i = 0; i < 3; ++i) {
+    const FaultInjection fault({.call = Call::open, .code = SQLITE_CANTOPEN});
+    EXPECT_THROW(static_cast<void>(db.query_one<int>("SELECT 1")), OpenError);
+  }
+  EXPECT_EQ(db.query_one<int>("SELECT 1"), 1);
+}
+
+}  // namespace
+}  // namespace sqlane

@@ -1,0 +1,232 @@
+#include "sqlite/database_file.hpp"
+
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "support/expect_error.hpp"
+#include "support/temporary_folder.hpp"
+
+namespace sqlane::detail {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Files made meanwhile get what the mask leaves of their mode.
+class Umask {
+ public:
+  explicit Umask(mode_t mask) : before_(::umask(mask)) {}
+  Umask(const Umask&) = delete;
+  Umask& operator=(const Umask&) = delete;
+  ~Umask() { ::umask(before_); }
+
+ private:
+  mode_t before_;
+};
+
+// Permissions do not bind root: acts as another user meanwhile.
+class OrdinaryUser {
+ public:
+  OrdinaryUser() : before_(::geteuid()) {
+    if (before_ == 0 && ::seteuid(65534) != 0) throw std::runtime_error("cannot become another user");
+  }
+  OrdinaryUser(const OrdinaryUser&) = delete;
+  OrdinaryUser& operator=(const OrdinaryUser&) = delete;
+  ~OrdinaryUser() {
+    if (::geteuid() != before_ && ::seteuid(before_) != 0) std::abort();
+  }
+
+ private:
+  uid_t before_;
+};
+
+mode_t mode_of(const fs::path& path) {
+  struct stat status {};
+  return ::lstat(path.c_str(), &status) == 0 ? status.st_mode & 07777U : 0;
+}
+
+std::size_t files_in(const fs::path& folder) {
+  return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
+}
+
+// The reason that is given for refusing `path`.
+std::string refusal(const fs::path& path) {
+  return testing::error_of<OpenError>([&] { static_cast<void>(prepare_database_file(path)); }).what();
+}
+
+using testing::mentions;
+
+class DatabaseFile : public ::testing::Test {
+ protected:
+  testing::TemporaryFolder folder_;
+};
+
+TEST_F(DatabaseFile, IsMadeEmptyForItsOwnerAlone) {
+  const fs::path path = folder_ / "new.db";
+  EXPECT_EQ(prepare_database_file(path), path);
+  EXPECT_TRUE(fs::is_regular_file(path));
+  EXPECT_EQ(fs::file_size(path), 0U);
+  EXPECT_EQ(mode_of(path), 0600U);
+  EXPECT_EQ(files_in(folder_.path()), 1U);
+}
+
+TEST_F(DatabaseFile, HasItsModeWhateverTheUmask) {
+  for (const mode_t mask : {0U, 022U, 077U, 0177U, 0777U}) {
+    const Umask umask(mask);
+    const fs::path path = folder_ / ("new" + std::to_string(mask));
+    EXPECT_EQ(mode_of(prepare_database_file(path)), 0600U) << std::oct << mask;
+  }
+}
+
+TEST_F(DatabaseFile, IsLeftAsItIsWhenItExists) {
+  const fs::path path = folder_ / "old.db";
+  std::ofstream(path) << "content";
+  ASSERT_EQ(::chmod(path.c_str(), 0644), 0);
+  EXPECT_EQ(prepare_database_file(path), path);
+  EXPECT_EQ(fs::file_size(path), 7U);
+  EXPECT_EQ(mode_of(path), 0644U);
+  EXPECT_EQ(files_in(folder_.path()), 1U);
+}
+
+TEST_F(DatabaseFile, IsNamedByAnAbsolutePath) {
+  const fs::path before = fs::current_path();
+  fs::current_path(folder_.path());
+  EXPECT_EQ(prepare_database_file("a.db"), folder_ / "a.db");
+  EXPECT_EQ(prepare_database_file("./b.db"), folder_ / "b.db");
+  fs::create_directory("sub");
+  EXPECT_EQ(prepare_database_file("sub/../c.db"), folder_ / "c.db");
+  fs::current_path(before);
+}
+
+TEST_F(DatabaseFile, MayCarryAUriForItsName) {
+  const fs::path before = fs::current_path();
+  fs::current_path(folder_.path());
+  const fs::path path = prepare_database_file("file:x?vfs=unix-none");
+  fs::current_path(before);
+  EXPECT_EQ(path, folder_ / "file:x?vfs=unix-none");
+  EXPECT_TRUE(fs::exists(folder_ / "file:x?vfs=unix-none"));
+  EXPECT_FALSE(fs::exists(folder_ / "x"));
+}
+
+TEST_F(DatabaseFile, MayCarryOddCharactersInItsName) {
+  for (const char* name : {"a b.db", "ä.db", "'; DROP TABLE t; --", "a%20b", "a#b", "-x", ":memory:"}) {
+    EXPECT_EQ(prepare_database_file(folder_ / name), folder_ / name);
+    EXPECT_TRUE(fs::exists(folder_ / name)) << name;
+  }
+}
+
+TEST_F(DatabaseFile, MayCarryTheLongestNameThatSqliteCanUse) {
+  // A name ends at 255 characters, and the rollback journal of the switch to WAL adds eight.
+  const fs::path path = folder_ / std::string(247, 'a');
+  EXPECT_NO_THROW(static_cast<void>(prepare_database_file(path)));
+}
+
+TEST_F(DatabaseFile, WorksInASymlinkedFolder) {
+  fs::create_directory(folder_ / "real");
+  fs::create_directory_symlink(folder_ / "real", folder_ / "link");
+  EXPECT_EQ(prepare_database_file(folder_ / "link" / "a.db"), folder_ / "real" / "a.db");
+  EXPECT_EQ(prepare_database_file(folder_ / "link" / "a.db"), folder_ / "real" / "a.db");
+}
+
+TEST_F(DatabaseFile, IsRefusedAsASymlink) {
+  std::ofstream(folder_ / "real.db") << "content";
+  fs::create_symlink(folder_ / "real.db", folder_ / "link.db");
+  fs::create_symlink(folder_ / "nowhere.db", folder_ / "dangling.db");
+  EXPECT_TRUE(mentions(refusal(folder_ / "link.db"), "symbolic link"));
+  EXPECT_TRUE(mentions(refusal(folder_ / "dangling.db"), "symbolic link"));
+  EXPECT_FALSE(fs::exists(folder_ / "nowhere.db"));
+}
+
+TEST_F(DatabaseFile, IsRefusedWithoutAName) {
+  EXPECT_TRUE(mentions(refusal(""), "empty"));
+  EXPECT_TRUE(mentions(refusal(folder_.path().string() + "/"), "directory"));
+}
+
+TEST_F(DatabaseFile, IsRefusedWithANulByte) {
+  const std::string path = folder_.path().string() + "/a" + std::string(1, '\0') + "b";
+  const std::string message = refusal(path);
+  EXPECT_TRUE(mentions(message, "NUL")) << message;
+  EXPECT_TRUE(mentions(message, "/a?b")) << message;
+  EXPECT_EQ(files_in(folder_.path()), 0U);
+}
+
+TEST_F(DatabaseFile, IsRefusedWithoutItsFolder) {
+  EXPECT_TRUE(mentions(refusal(folder_ / "no" / "a.db"), "folder cannot be reached"));
+  std::ofstream(folder_ / "file") << "";
+  EXPECT_TRUE(mentions(refusal(folder_ / "file" / "a.db"), ": "));
+  EXPECT_EQ(files_in(folder_.path()), 1U);
+}
+
+TEST_F(DatabaseFile, IsRefusedAsAnythingButAFile) {
+  fs::create_directory(folder_ / "sub");
+  EXPECT_TRUE(mentions(refusal(folder_ / "sub"), "directory"));
+  EXPECT_TRUE(mentions(refusal(folder_ / "."), "directory"));
+  EXPECT_TRUE(mentions(refusal(folder_ / ".."), "directory"));
+  EXPECT_TRUE(mentions(refusal("/dev/null"), "not a regular file"));
+
+  ASSERT_EQ(::mkfifo((folder_ / "pipe").c_str(), 0600), 0);
+  EXPECT_TRUE(mentions(refusal(folder_ / "pipe"), "not a regular file"));
+
+  const int socket = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string name = folder_ / "socket";
+  ASSERT_LT(name.size(), sizeof(address.sun_path));
+  name.copy(address.sun_path, name.size());
+  ASSERT_EQ(::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  EXPECT_TRUE(mentions(refusal(folder_ / "socket"), "not a regular file"));
+  ::close(socket);
+}
+
+TEST_F(DatabaseFile, IsRefusedWithoutPermission) {
+  const fs::path open = folder_ / "open";
+  fs::create_directory(open);
+  for (const auto& [name, mode] : {std::pair("read_only.db", 0444), std::pair("write_only.db", 0222)}) {
+    std::ofstream(open / name) << "content";
+    ASSERT_EQ(::chmod((open / name).c_str(), static_cast<mode_t>(mode)), 0);
+  }
+  fs::create_directory(folder_ / "locked");
+  std::ofstream(folder_ / "locked" / "old.db") << "content";
+  fs::create_directory(folder_ / "fixed");
+  ASSERT_EQ(::chmod(folder_.path().c_str(), 0755), 0);
+  ASSERT_EQ(::chmod(open.c_str(), 0777), 0);
+  ASSERT_EQ(::chmod((folder_ / "locked").c_str(), 0), 0);
+  ASSERT_EQ(::chmod((folder_ / "fixed").c_str(), 0555), 0);
+  {
+    const OrdinaryUser user;
+    EXPECT_TRUE(mentions(refusal(open / "read_only.db"), "cannot be written: Permission denied"));
+    EXPECT_TRUE(mentions(refusal(open / "write_only.db"), "cannot be read: Permission denied"));
+    EXPECT_TRUE(mentions(refusal(folder_ / "locked" / "old.db"), "Permission denied"));
+    EXPECT_TRUE(mentions(refusal(folder_ / "locked" / "new.db"), "Permission denied"));
+    EXPECT_TRUE(mentions(refusal(folder_ / "fixed" / "new.db"), "cannot be created: Permission denied"));
+    EXPECT_EQ(mode_of(prepare_database_file(open / "new.db")), 0600U);
+  }
+  ASSERT_EQ(::chmod((folder_ / "locked").c_str(), 0700), 0);
+  ASSERT_EQ(::chmod((folder_ / "fixed").c_str(), 0700), 0);
+}
+
+TEST_F(DatabaseFile, SaysWhichPathWasRefused) {
+  const fs::path path = folder_ / "no" / "a.db";
+  const auto error = testing::error_of<OpenError>([&] { static_cast<void>(prepare_database_file(path)); });
+  EXPECT_EQ(error.database(), path.string());
+  EXPECT_TRUE(mentions(error, path.string())) << error.what();
+}
+
+TEST(SupportsWal, NotOnNetworkFileSystems) {
+  for (const long network : {0x6969L, 0x517bL, 0xff534d42L, 0xfe534d42L})
+    EXPECT_FALSE(supports_wal(network)) << network;
+  constexpr long kExt4 = 0xef53;
+  constexpr long kTmpfs = 0x01021994;
+  constexpr long kXfs = 0x58465342;
+  constexpr long kBtrfs = 0x9123683e;
+  constexpr long kOverlay = 0x794c7630;
+  for (const long local : {kExt4, kTmpfs, kXfs, kBtrfs, kOverlay, 0L}) EXPECT_TRUE(supports_wal(local)) << local;
+}
+
+}  // namespace
+}  // namespace sqlane::detail

@@ -1,0 +1,29 @@
+#include "sqlite/engine.hpp"
+
+#include <sqlite3.h>
+
+namespace sqlane::detail {
+namespace {
+
+TEST(Engine, IsRefusedBelow3_37_2) {
+  EXPECT_FALSE(is_supported_engine(3'036'000));
+  EXPECT_FALSE(is_supported_engine(3'037'001));
+  EXPECT_TRUE(is_supported_engine(3'037'002));
+  EXPECT_TRUE(is_supported_engine(3'040'001));
+  EXPECT_TRUE(is_supported_engine(4'000'000));
+}
+
+TEST(Engine, LosesDataAfterASpillBelow3_50_2) {
+  EXPECT_TRUE(spill_breaks_savepoints(3'037'002));
+  EXPECT_TRUE(spill_breaks_savepoints(3'050'001));
+  EXPECT_FALSE(spill_breaks_savepoints(3'050'002));
+  EXPECT_FALSE(spill_breaks_savepoints(3'051'000));
+}
+
+TEST(Engine, IsTheOneUnderUs) {
+  EXPECT_TRUE(is_supported_engine(sqlite3_libversion_number()));
+  EXPECT_NO_THROW(expect_supported_engine());
+}
+
+}  // namespace
+}  // namespace sqlane::detail
