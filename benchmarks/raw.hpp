@@ -1,9 +1,8 @@
 #pragma once
 
-#include <sqlite3.h>
-
 #include <filesystem>
 #include <memory>
+#include <sqlite3.h>
 #include <string>
 
 namespace sqlane::benchmarks {

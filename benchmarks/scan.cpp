@@ -1,5 +1,4 @@
 #include <benchmark/benchmark.h>
-
 #include <sqlane/sqlane.hpp>
 
 #include "benchmarks/raw.hpp"

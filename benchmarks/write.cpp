@@ -1,5 +1,4 @@
 #include <benchmark/benchmark.h>
-
 #include <sqlane/sqlane.hpp>
 #include <string>
 #include <tuple>
@@ -23,7 +22,8 @@ std::filesystem::path fresh_file() {
 
 void bind(sqlite3_stmt* insert, int i) {
   const std::string title = "title " + std::to_string(i);
-  sqlite3_bind_text(insert, 1, title.c_str(), static_cast<int>(title.size()), reinterpret_cast<sqlite3_destructor_type>(-1));
+  sqlite3_bind_text(insert, 1, title.c_str(), static_cast<int>(title.size()),
+                    reinterpret_cast<sqlite3_destructor_type>(-1));
   sqlite3_bind_text(insert, 2, "body", 4, nullptr);
 }
 

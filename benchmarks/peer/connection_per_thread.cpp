@@ -10,8 +10,8 @@ struct ConnectionPerThread::Connection {
       : database(path, SQLite::OPEN_READWRITE | SQLite::OPEN_NOMUTEX, static_cast<int>(busy_timeout.count())) {}
 
   SQLite::Database database;
-  SQLite::Statement look_up{
-      database, "SELECT table_name, name, type, deprecated FROM crs_view WHERE auth_name = ? AND code = ?"};
+  SQLite::Statement look_up{database,
+                            "SELECT table_name, name, type, deprecated FROM crs_view WHERE auth_name = ? AND code = ?"};
   SQLite::Statement begin{database, "BEGIN IMMEDIATE"};
   SQLite::Statement insert{
       database, "INSERT INTO visit (run, worker, sequence, auth_name, code, visited_at) VALUES (?, ?, ?, ?, ?, ?)"};

@@ -67,9 +67,12 @@ struct Codec<std::chrono::sys_time<Duration>> {
   using Time = std::chrono::sys_time<Duration>;
 
   static std::string encode(Time time) {
-    const auto midnight = std::chrono::floor<std::chrono::days>(time);
-    const auto rest = std::chrono::duration_cast<std::chrono::nanoseconds>(time - midnight);
-    return detail::format_timestamp({midnight.time_since_epoch().count(), rest.count()}, kFractionDigits);
+    constexpr std::chrono::days kDay(1);
+    auto rest = time.time_since_epoch() % kDay;  // not time - midnight: near Time::min(), midnight is out of range
+    if (rest < rest.zero()) rest += kDay;
+    const std::int64_t nanoseconds = std::chrono::duration_cast<std::chrono::nanoseconds>(rest).count();
+    const std::int64_t days = std::chrono::floor<std::chrono::days>(time).time_since_epoch().count();
+    return detail::format_timestamp({days, nanoseconds}, kFractionDigits);
   }
 
   static Time decode(std::string_view text) {

@@ -27,7 +27,7 @@ class Narrator final : public DemoListener {
     const std::string line = format_glance(subject, glance, wal_bytes);
     if (console_.is_terminal) {
       if (!last_subject_.empty() && subject != last_subject_) console_.out << "\n";
-      console_.out << "\r\033[K" << line << std::flush;
+      console_.out << "\r\033[K" << line.substr(0, console_.columns - 1) << std::flush;
     } else if (subject != last_subject_ || glance.elapsed >= next_line_) {
       next_line_ = std::chrono::duration<double>(std::floor(glance.elapsed.count()) + 1);
       console_.out << line << "\n" << std::flush;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <iosfwd>
 
 namespace sqlane::cli {
@@ -8,7 +9,8 @@ namespace sqlane::cli {
 struct Console {
   std::ostream& out;
   std::ostream& err;
-  bool is_terminal = false;  // of `out`: then progress overwrites its line
+  bool is_terminal = false;   // of `out`: then progress overwrites its line
+  std::size_t columns = 120;  // of the terminal
 };
 
 inline constexpr int kExitSuccess = 0;

@@ -46,9 +46,9 @@ nlohmann::json to_json(const LoadResult& load) {
 }  // namespace
 
 std::string format_glance(const std::string& subject, const LoadGlance& glance, std::uintmax_t wal_bytes) {
-  return fmt::format("{:<21} {:4.1f} s  {:>10}  reads p50 {} p99 {}  writes p50 {} p99 {}  waiting {}  wal {:.1f} MB",
-                     subject, glance.elapsed.count(), format_rate(glance.operations_per_second),
-                     format_latency(glance.read_p50), format_latency(glance.read_p99), format_latency(glance.write_p50),
+  return fmt::format("{:<21} {:4.1f} s {:>10}  reads {} / {}  writes {} / {}  waiting {}  wal {:.1f} MB", subject,
+                     glance.elapsed.count(), format_rate(glance.operations_per_second), format_latency(glance.read_p50),
+                     format_latency(glance.read_p99), format_latency(glance.write_p50),
                      format_latency(glance.write_p99), glance.waiting, static_cast<double>(wal_bytes) / 1e6);
 }
 

@@ -212,7 +212,6 @@ void Connection::begin(Behavior behavior) {
   for (int i = 0; i < kMostSnapshotRetries && code == SQLITE_BUSY_SNAPSHOT; ++i) code = run(control);
   if (code != SQLITE_OK) fail(code, text_of(control));
   expects_transaction_ = true;
-  spills_at_begin_ = cache_spills();
   // The connection's last rowid is another transaction's business.
   sqlite3_set_last_insert_rowid(handle(), 0);
 }
@@ -246,7 +245,7 @@ void Connection::release_savepoint() { run_or_fail(Control::release); }
 
 void Connection::undo_savepoint() {
   run_or_fail(Control::rollback_to);
-  if (spill_breaks_savepoints(sqlite3_libversion_number()) && cache_spills() != spills_at_begin_) {
+  if (spill_breaks_savepoints(sqlite3_libversion_number()) && has_spilled()) {
     lost_transaction_ =
         "a savepoint was undone after the page cache had spilled, which this SQLite cannot commit safely";
     if (run(Control::rollback) != SQLITE_OK) is_broken_ = true;
@@ -255,11 +254,12 @@ void Connection::undo_savepoint() {
   run_or_fail(Control::release);
 }
 
-int Connection::cache_spills() const noexcept {
+// Never, with cache_spill=OFF; asked all the same, because the price of being wrong is lost commits.
+bool Connection::has_spilled() const noexcept {
   int spills = 0;
   int highest = 0;
   sqlite3_db_status(handle(), SQLITE_DBSTATUS_CACHE_SPILL, &spills, &highest, 0);
-  return spills;
+  return spills != 0;
 }
 
 bool Connection::in_transaction() const noexcept { return sqlite3_get_autocommit(handle()) == 0; }

@@ -138,7 +138,7 @@ class Connection {
   void prepare(CachedStatement& statement, const SqlText& sql);
   void expect_fitting(const CachedStatement& statement, const SqlText& sql) const;
   void revoke_statements() noexcept;
-  [[nodiscard]] int cache_spills() const noexcept;
+  [[nodiscard]] bool has_spilled() const noexcept;
 
   ConnectionSettings settings_;
   Authorizer authorizer_;
@@ -149,7 +149,6 @@ class Connection {
   int wal_pages_ = 0;
   std::int64_t rowid_before_ = 0;
   bool repeated_rowid_ = false;  // an INSERT made the very rowid that was the last one before
-  int spills_at_begin_ = 0;
   bool expects_transaction_ = false;
   bool commit_started_ = false;  // by the current statement; set by SQLite's commit hook
   bool is_broken_ = false;

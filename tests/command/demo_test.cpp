@@ -74,6 +74,16 @@ TEST(Demo, KeepsOneLiveLineOnATerminal) {
   EXPECT_NE(outcome.out.find("\r\033[Ksqlane"), std::string::npos);
 }
 
+TEST(Demo, CutsTheLiveLineToTheTerminal) {
+  std::ostringstream out;
+  std::ostringstream err;
+  Console console{out, err, true, 40};
+  const char* argv[] = {"sqlane", "demo", "--seconds", "0.05", "--threads", "2"};
+  ASSERT_EQ(run_command(6, argv, console), kExitSuccess) << err.str();
+  const std::size_t begin = out.str().find("\033[Ksqlane") + 3;
+  EXPECT_EQ(out.str().find_first_of("\r\n", begin) - begin, 39U);
+}
+
 TEST(Demo, RefusesArgumentsThatMakeNoSense) {
   for (const std::vector<std::string>& arguments : {std::vector<std::string>{},
                                                     {"dance"},

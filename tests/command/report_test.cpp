@@ -78,7 +78,7 @@ TEST(Report, ShowsAGlanceInOneLine) {
   const std::string line = format_glance("sqlane", glance, 4'120'000);
   EXPECT_TRUE(contains(line, "1.5 s")) << line;
   EXPECT_TRUE(contains(line, "1234/s")) << line;
-  EXPECT_TRUE(contains(line, "reads p50 5.0 us")) << line;
+  EXPECT_TRUE(contains(line, "reads 5.0 us / 0 ns")) << line;
   EXPECT_TRUE(contains(line, "waiting 42")) << line;
   EXPECT_TRUE(contains(line, "wal 4.1 MB")) << line;
   EXPECT_FALSE(contains(line, "\n"));

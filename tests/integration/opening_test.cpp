@@ -11,6 +11,7 @@
 #include "support/files.hpp"
 #include "support/foreign_connection.hpp"
 #include "support/open_files.hpp"
+#include "support/permissions.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace sqlane {
@@ -25,38 +26,12 @@ using testing::count_open_files;
 using testing::error_of;
 using testing::ForeignConnection;
 using testing::mentions;
+using testing::OrdinaryUser;
 using testing::TemporaryFolder;
+using testing::Umask;
 using testing::write_bytes;
 
 constexpr mode_t kPermissions = 0777;
-constexpr uid_t kNobody = 65534;
-
-class Umask {
- public:
-  explicit Umask(mode_t mask) : before_(::umask(mask)) {}
-  Umask(const Umask&) = delete;
-  Umask& operator=(const Umask&) = delete;
-  ~Umask() { ::umask(before_); }
-
- private:
-  mode_t before_;
-};
-
-// Root may read everything, so a test of permissions must not be root.
-class WithoutPrivileges {
- public:
-  WithoutPrivileges() : before_(::geteuid()) {
-    if (before_ == 0 && ::seteuid(kNobody) != 0) throw std::runtime_error("cannot give up privileges");
-  }
-  WithoutPrivileges(const WithoutPrivileges&) = delete;
-  WithoutPrivileges& operator=(const WithoutPrivileges&) = delete;
-  ~WithoutPrivileges() {
-    if (before_ == 0) static_cast<void>(::seteuid(before_));
-  }
-
- private:
-  uid_t before_;
-};
 
 class WorkingFolder {
  public:
@@ -305,7 +280,7 @@ TEST(Opening, RefusesAFileThatCannotBeRead) {
   const std::string bytes = bytes_of(folder / "secret.db");
   fs::permissions(folder / "secret.db", fs::perms(0000));
   {
-    const WithoutPrivileges nobody;
+    const OrdinaryUser nobody;
     const OpenError error = error_of<OpenError>([&] { static_cast<void>(Database::open(folder / "secret.db")); });
     EXPECT_TRUE(mentions(error, "cannot be read")) << error.what();
   }
@@ -319,17 +294,18 @@ TEST(Opening, RefusesAFileThatCannotBeWritten) {
   fs::permissions(folder.path(), fs::perms(0777));
   make_journal_database(folder / "fixed.db");
   fs::permissions(folder / "fixed.db", fs::perms(0444));
-  const WithoutPrivileges nobody;
+  const OrdinaryUser nobody;
   expect_refused(folder / "fixed.db", "cannot be written");
 }
 
 TEST(Opening, RefusesAFolderInWhichNoFileCanBeMade) {
   const TemporaryFolder folder;
+  fs::permissions(folder.path(), fs::perms(0555));
+  {
+    const OrdinaryUser nobody;
+    expect_refused(folder / "new.db", "cannot be created");
+  }
   fs::permissions(folder.path(), fs::perms(0755));
-  const WithoutPrivileges nobody;
-  if (::access(folder.path().c_str(), W_OK) == 0 && ::geteuid() != kNobody)
-    GTEST_SKIP() << "the folder is the user's own";
-  expect_refused(folder / "new.db", "cannot be created");
 }
 
 TEST(Opening, RefusesAWalDatabaseInAFolderThatCannotBeWritten) {
@@ -338,7 +314,7 @@ TEST(Opening, RefusesAWalDatabaseInAFolderThatCannotBeWritten) {
   fs::permissions(folder / "app.db", fs::perms(0666));
   fs::permissions(folder.path(), fs::perms(0555));
   {
-    const WithoutPrivileges nobody;
+    const OrdinaryUser nobody;
     expect_refused(folder / "app.db", "cannot open");
   }
   fs::permissions(folder.path(), fs::perms(0755));

@@ -172,6 +172,7 @@ TEST(TimeCodec, ReadsTheLastMomentsThatTheTypeHolds) {
   const std::string text = encode(last);
   EXPECT_EQ(text, "2262-04-11T23:47:16.854775807Z");
   EXPECT_EQ(decode<Nanos>(text), last);
+  EXPECT_EQ(encode(Nanos::min()), "1677-09-21T00:12:43.145224192Z");
   EXPECT_EQ(decode<Nanos>("1677-09-22T00:00:00Z"), Nanos(sys_days(1677y / September / 22)));
 }
 

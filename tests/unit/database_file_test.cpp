@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "support/expect_error.hpp"
+#include "support/permissions.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace sqlane::detail {
@@ -17,33 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Files made meanwhile get what the mask leaves of their mode.
-class Umask {
- public:
-  explicit Umask(mode_t mask) : before_(::umask(mask)) {}
-  Umask(const Umask&) = delete;
-  Umask& operator=(const Umask&) = delete;
-  ~Umask() { ::umask(before_); }
-
- private:
-  mode_t before_;
-};
-
-// Permissions do not bind root: acts as another user meanwhile.
-class OrdinaryUser {
- public:
-  OrdinaryUser() : before_(::geteuid()) {
-    if (before_ == 0 && ::seteuid(65534) != 0) throw std::runtime_error("cannot become another user");
-  }
-  OrdinaryUser(const OrdinaryUser&) = delete;
-  OrdinaryUser& operator=(const OrdinaryUser&) = delete;
-  ~OrdinaryUser() {
-    if (::geteuid() != before_ && ::seteuid(before_) != 0) std::abort();
-  }
-
- private:
-  uid_t before_;
-};
+using testing::OrdinaryUser;
+using testing::Umask;
 
 mode_t mode_of(const fs::path& path) {
   struct stat status {};
