@@ -67,8 +67,11 @@ class Core {
     readers_.shut();
   }
 
-  // Throws UsageError when the calling thread is inside a write, whose end close() would wait for.
-  void expect_closable(const CallSite& site) { lane_.expect_foreign_holder(site); }
+  // Throws UsageError when the calling thread holds the lane or a reader, which close() would wait for.
+  void expect_closable(const CallSite& site) {
+    lane_.expect_foreign_holder(site);
+    readers_.expect_foreign_holders(site);
+  }
 
   void close() {
     shut();
@@ -236,7 +239,7 @@ void Database::close(CallSite site) {
   if (core_ != nullptr && core_->is_abandoned()) core_->close();
 }
 
-const Options& Database::options() const noexcept { return core_->options(); }
+const Options& Database::options() const { return core_ == nullptr ? core().options() : core_->options(); }
 
 detail::Core& Database::core() const {
   if (is_closed_.load(std::memory_order_relaxed)) throw ClosedError("the database has been closed");

@@ -54,10 +54,11 @@ class Database {
   // One statement, in a transaction of its own. Returns when it is durable.
   template <class... Args>
   ExecuteResult execute(detail::SqlFor<Access::write, Args...> sql, const Args&... args) {
-    const detail::Lease lease = lend_writer({}, sql.text().site);
-    const ExecuteResult result = detail::execute(lease.connection(), sql.text(), args...);
-    detail::confirm_commit(lease.connection());
-    return result;
+    if (sql.text().is_vacuum) {
+      const detail::Lease lease = lend_writer({}, sql.text().site);
+      return detail::execute(lease.connection(), sql.text(), args...);
+    }
+    return write([&](Transaction& tx) { return tx.execute(sql, args...); }, sql.text().site);
   }
 
   // All rows at once. Snapshot::query() streams them instead.
@@ -133,11 +134,12 @@ class Database {
   //
   // Refuses new calls and fails those that wait with ClosedError, waits for those
   // that run (up to Options::acquire_timeout, then TimeoutError naming them), and
-  // closes all connections, the writer last. Closing twice does nothing. Inside a
-  // write of the same thread it is a UsageError, and the database stays open.
+  // closes all connections, the writer last. Closing twice does nothing. Where the
+  // calling thread itself is inside a write or a read, or has a guard, it is a
+  // UsageError, and the database stays open.
   void close(CallSite site = CallSite::current());
 
-  [[nodiscard]] const Options& options() const noexcept;
+  [[nodiscard]] const Options& options() const;
 
  private:
   // A reference to a callable that lives on the caller's stack.

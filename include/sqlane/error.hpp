@@ -68,8 +68,8 @@ enum class ConstraintKind {
   other,
 };
 
-// A constraint refused the change. Only this statement was undone; the
-// transaction stays usable.
+// A constraint refused the change. Only this statement was undone (not even that
+// with the conflict clause FAIL); the transaction stays usable.
 class ConstraintError : public Error {
  public:
   ConstraintError(const std::string& message, ErrorDetails details, ConstraintKind kind, std::string table,

@@ -46,10 +46,10 @@ class Row {
   const detail::Statement* statement_;
 };
 
-// The rows of a query, fetched one by one as the loop asks for them; go over
-// them once. Views in T (std::string_view, std::span<const std::byte>, Row) are
-// valid until the next row. Rows belong to their Snapshot or Transaction and
-// end with it. Use from one thread at a time.
+// The rows of a query: the first is there when query() returns, the others are
+// fetched one by one as the loop asks for them. Go over them once. Views in T (std::string_view, std::span<const
+// std::byte>, Row) are valid until the next row. Rows belong to their Snapshot or Transaction and end with it. Use from
+// one thread at a time.
 template <class T>
 class Rows {
  public:
@@ -77,38 +77,46 @@ class Rows {
     Rows* rows_ = nullptr;
   };
 
-  // Values are copied: the loop outlives the temporaries they may have come from.
+  // Runs the query up to its first row. Values are copied: the loop outlives the
+  // temporaries they may have come from.
   template <class... Args>
   Rows(detail::Connection& connection, const detail::SqlText& sql, const Args&... args) : statement_(connection, sql) {
     detail::bind_all(statement_, detail::Lifetime::copied, args...);
+    const bool has_row = statement_.step();
+    // Counted behind the first step: preparing again after a schema change can alter it.
+    if constexpr (!std::same_as<T, Row>) statement_.expect_columns(detail::column_count_of<T>());
+    take(has_row);
   }
   Rows(const Rows&) = delete;
   Rows& operator=(const Rows&) = delete;
 
   [[nodiscard]] Iterator begin() {
     if (std::exchange(is_started_, true)) statement_.fail_usage("rows can be gone over once only");
-    advance();
     return Iterator(*this);
   }
   [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
 
  private:
   void advance() {
+    if (!current_) statement_.fail_usage("there are no more rows");
     current_.reset();
-    const bool has_row = statement_.step();
-    if constexpr (std::same_as<T, Row>) {
-      if (has_row) current_.emplace(statement_);
+    take(statement_.step());
+  }
+
+  // At the end the statement goes back at once: it stands in nobody's way then.
+  void take(bool has_row) {
+    if (!has_row) {
+      statement_.give_back();
+    } else if constexpr (std::same_as<T, Row>) {
+      current_.emplace(statement_);
     } else {
-      // Counted behind the first step: preparing again after a schema change can alter it.
-      if (!std::exchange(is_counted_, true)) statement_.expect_columns(detail::column_count_of<T>());
-      if (has_row) current_.emplace(detail::read_row<T>(statement_));
+      current_.emplace(detail::read_row<T>(statement_));
     }
   }
 
   detail::Statement statement_;
   std::optional<T> current_;
   bool is_started_ = false;
-  bool is_counted_ = false;
 };
 
 namespace detail {

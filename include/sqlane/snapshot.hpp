@@ -11,7 +11,7 @@ namespace sqlane {
 // thread without a gap, keep the write-ahead log from starting over, so the log
 // grows: hold them briefly.
 // Has no way to write: execute() does not exist here.
-// Use from one thread at a time.
+// Use from the thread that began it.
 class Snapshot : public detail::Queries<Snapshot, Access::read> {
  public:
   Snapshot(const Snapshot&) = delete;

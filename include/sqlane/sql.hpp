@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
 #include "sqlane/call_site.hpp"
 #include "sqlane/detail/sql_scanner.hpp"
@@ -32,15 +33,15 @@ enum class Access : unsigned char {
 template <class T>
 struct Named {
   std::string_view name;
-  const T& value;
+  T value;  // a reference when bind() was given something that has a name itself
 };
 
 // bind(":title", title). The name is written as in the SQL, with its prefix.
 // (The signature is chosen so that it wins over std::bind, which a std::string
 // argument brings into view.)
 template <std::size_t size, class T>
-[[nodiscard]] constexpr Named<std::remove_cvref_t<T>> bind(const char (&name)[size], T&& value) {
-  return {name, value};
+[[nodiscard]] constexpr Named<T> bind(const char (&name)[size], T&& value) {
+  return {name, std::forward<T>(value)};
 }
 
 namespace detail {
@@ -136,7 +137,10 @@ struct SqlText {
   Access access = Access::read;
   Arity arity;
   CallSite site;
+  bool is_vacuum = false;  // VACUUM alone cannot run inside a transaction
 };
+
+constexpr bool begins_with_vacuum(std::string_view text) { return is_keyword(Scanner(text).next().text, "VACUUM"); }
 
 // The type of a `sql` parameter, in the manner of std::format_string: a literal
 // is checked where it stands, text built at run time must say so.
@@ -146,11 +150,12 @@ class BasicSql {
   template <class Text>
   requires std::convertible_to<const Text&, std::string_view>
   consteval BasicSql(const Text& literal, CallSite site = CallSite::current())  // NOLINT(*-explicit-*)
-      : text_{literal, true, access, kArity, site} {
+      : text_{literal, true, access, kArity, site, begins_with_vacuum(literal)} {
     stop_at(find_mistake(scan_sql(literal), access, kArity));
   }
 
-  constexpr BasicSql(RuntimeSql sql) : text_{sql.text, false, access, kArity, sql.site} {}  // NOLINT(*-explicit-*)
+  constexpr BasicSql(RuntimeSql sql)
+      : text_{sql.text, false, access, kArity, sql.site, begins_with_vacuum(sql.text)} {}  // NOLINT(*-explicit-*)
 
   BasicSql(const std::string& text_built_at_run_time_goes_through_runtime_sql, CallSite site = {}) = delete;
 

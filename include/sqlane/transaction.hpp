@@ -68,14 +68,16 @@ class Transaction : public detail::Queries<Transaction, Access::write> {
   Transaction& operator=(const Transaction&) = delete;
   ~Transaction();
 
-  // Runs one statement to its end. A statement that fails has changed nothing,
-  // and the transaction stays usable unless the error says transaction_ended().
+  // Runs one statement to its end. A statement that fails has changed nothing
+  // (unless it asks for that with the conflict clause FAIL), and the transaction
+  // stays usable unless the error says transaction_ended().
   template <class... Args>
   ExecuteResult execute(detail::SqlFor<Access::write, Args...> sql, const Args&... args) {
     return detail::execute(connection(), sql.text(), args...);
   }
 
-  // Runs one statement for every element: a tuple, a plain struct, or a single value.
+  // Runs one statement for every element: a tuple, a plain struct, or a single
+  // value. When one fails, those before it have been done.
   template <std::ranges::input_range Range>
   ExecuteResult execute_many(
       detail::SqlWithArity<
@@ -109,8 +111,8 @@ class Transaction : public detail::Queries<Transaction, Access::write> {
 
   // Called once, on the committing thread, after the commit is durable and the
   // lane is free again; or after everything was undone. Neither is called when
-  // the outcome is unknown. Registered inside a savepoint that is undone, a
-  // commit callback is dropped and a rollback callback is called right then.
+  // the outcome is unknown. Those registered inside a savepoint that is undone
+  // count as rolled back, however the transaction ends.
   template <class Callback>
   void on_commit(Callback callback) {
     static_assert(std::is_nothrow_invocable_v<Callback&>,
@@ -130,7 +132,7 @@ class Transaction : public detail::Queries<Transaction, Access::write> {
   friend class Savepoint;
 
   enum class Owner : std::uint8_t { caller, library };
-  enum class When : std::uint8_t { commit, rollback };
+  enum class When : std::uint8_t { commit, rollback, undone, never };
   struct Callback {
     When when;
     std::function<void()> run;
@@ -146,7 +148,6 @@ class Transaction : public detail::Queries<Transaction, Access::write> {
   void end(TransactionState state) noexcept;
   void add_callback(When when, std::function<void()> callback);
   void undo_newest_savepoint();
-  void run_callbacks(When when, std::size_t from) noexcept;
 
   detail::Lease lease_;
   Owner owner_;

@@ -20,7 +20,8 @@ class Clock {
 
   // The moment `timeout` from now; one too long to be counted becomes a year.
   [[nodiscard]] time_point deadline(std::chrono::milliseconds timeout) {
-    return now() + std::min<std::chrono::milliseconds>(timeout, std::chrono::hours(365 * 24));
+    constexpr std::chrono::milliseconds kNone{0};
+    return now() + std::clamp<std::chrono::milliseconds>(timeout, kNone, std::chrono::hours(365 * 24));
   }
 
   // Blocks until `condition` is notified or `deadline` has come; may also wake

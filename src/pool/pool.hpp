@@ -92,6 +92,17 @@ class Pool {
     put_back(slot);
   }
 
+  // Throws UsageError when the calling thread holds something itself, so that waiting for it could not end.
+  void expect_foreign_holders(const CallSite& site) SQLANE_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    for (const Slot& slot : slots_) {
+      if (slot.state_ != Slot::State::in_use || slot.thread_ != std::this_thread::get_id()) continue;
+      throw UsageError("waiting at " + site.to_string() +
+                       " for all readers would wait for this thread itself: one is " + "held by " +
+                       slot.site_.to_string());
+    }
+  }
+
   // Refuses new calls, wakes those that wait with ClosedError, destroys what is
   // idle, and waits for what is in use. Throws TimeoutError naming the holders;
   // what they still hold is destroyed when it comes back.

@@ -23,6 +23,8 @@ constexpr std::array<std::string_view, 15> kPragmasWithArgument{
     "index_list",     "index_xinfo",       "integrity_check",  "optimize",           "quick_check",
     "table_info",     "table_list",        "table_xinfo",      "user_version",       "defer_foreign_keys"};
 
+constexpr std::array<std::string_view, 1> kDeferring{"defer_foreign_keys"};
+
 template <std::size_t size>
 bool contains(const std::array<std::string_view, size>& names, std::string_view name) {
   return std::any_of(names.begin(), names.end(), [&](std::string_view candidate) {
@@ -35,7 +37,8 @@ bool contains(const std::array<std::string_view, size>& names, std::string_view 
 
 bool is_reading_pragma(std::string_view name) { return contains(kReadingPragmas, name); }
 
-std::string refuse_action(int action, const char* first, const char* second) {
+std::string refuse_action(int action, const char* first, const char* second, const char* schema, bool may_defer) {
+  constexpr const char* kTemporary = "temporary objects would meet the connection's next user";
   switch (action) {
     case SQLITE_TRANSACTION:
     case SQLITE_SAVEPOINT: return "transactions are controlled by write(), begin() and savepoint(), not by SQL";
@@ -43,25 +46,30 @@ std::string refuse_action(int action, const char* first, const char* second) {
     case SQLITE_DETACH: return "attaching databases would change the connection for its next user";
     case SQLITE_PRAGMA: {
       const std::string_view name = first == nullptr ? "" : first;
+      if (!may_defer && contains(kDeferring, name) && second != nullptr) {
+        return "PRAGMA defer_foreign_keys needs a transaction to last for";
+      }
       const bool allowed = contains(kPragmasWithArgument, name) || (second == nullptr && is_reading_pragma(name));
       return allowed ? "" : "PRAGMA " + std::string(name) + " would change the connection for its next user";
     }
     case SQLITE_CREATE_TEMP_INDEX:
     case SQLITE_CREATE_TEMP_TABLE:
     case SQLITE_CREATE_TEMP_TRIGGER:
-    case SQLITE_CREATE_TEMP_VIEW: return "temporary objects would meet the connection's next user";
+    case SQLITE_CREATE_TEMP_VIEW: return kTemporary;
+    // CREATE TABLE temp.t says nothing of TEMP, but makes an entry in that schema's table.
+    case SQLITE_INSERT: return schema != nullptr && std::string_view(schema) == "temp" ? kTemporary : "";
     default: return "";
   }
 }
 
 void Authorizer::install(sqlite3* connection) { sqlite3_set_authorizer(connection, &Authorizer::callback, this); }
 
-int Authorizer::callback(void* self, int action, const char* first, const char* second, const char* /*schema*/,
+int Authorizer::callback(void* self, int action, const char* first, const char* second, const char* schema,
                          const char* /*trigger*/) {
   auto& authorizer = *static_cast<Authorizer*>(self);
   if (!authorizer.is_watching_) return SQLITE_OK;
   if (action == SQLITE_PRAGMA && second == nullptr && is_reading_pragma(first)) authorizer.asked_for_setting_ = true;
-  std::string refusal = refuse_action(action, first, second);
+  std::string refusal = refuse_action(action, first, second, schema, authorizer.may_defer_);
   if (refusal.empty()) return SQLITE_OK;
   authorizer.refusal_ = std::move(refusal);
   return SQLITE_DENY;

@@ -19,7 +19,9 @@ class Authorizer {
   // Watches over one prepare.
   class Watch {
    public:
-    explicit Watch(Authorizer& authorizer) : authorizer_(authorizer) {
+    // `may_defer`: PRAGMA defer_foreign_keys lasts to the end of the transaction, so there has to be one.
+    Watch(Authorizer& authorizer, bool may_defer) : authorizer_(authorizer) {
+      authorizer.may_defer_ = may_defer;
       authorizer.refusal_.clear();
       authorizer.asked_for_setting_ = false;
       authorizer.is_watching_ = true;
@@ -44,6 +46,7 @@ class Authorizer {
 
   bool is_watching_ = false;
   bool asked_for_setting_ = false;
+  bool may_defer_ = false;
   std::string refusal_;
 };
 
@@ -51,6 +54,7 @@ class Authorizer {
 [[nodiscard]] bool is_reading_pragma(std::string_view name);
 
 // The policy: why `action` is refused, or an empty text. Pure.
-[[nodiscard]] std::string refuse_action(int action, const char* first, const char* second);
+[[nodiscard]] std::string refuse_action(int action, const char* first, const char* second, const char* schema,
+                                        bool may_defer);
 
 }  // namespace sqlane::detail

@@ -73,7 +73,7 @@ Connection::Connection(ConnectionSettings settings, Clock& clock)
 }
 
 Connection::~Connection() {
-  revoke_statements();
+  revoke_statements(Revoke::all);
   for (sqlite3_stmt* control : controls_) sqlite3_finalize(control);
 }
 
@@ -82,7 +82,7 @@ void Connection::configure(Clock& clock) {
   harden(handle());
   authorizer_.install(handle());
   // The first look at the file: is it a database, whole, and of a format we know?
-  pragma("PRAGMA schema_version");
+  schema_version_ = std::stoi(pragma("PRAGMA schema_version"));
   pragma("PRAGMA mmap_size=0");  // one of the conditions of the WAL-reset fault, and no gain
   pragma("PRAGMA cell_size_check=ON");
   pragma(("PRAGMA cache_size=-" + std::to_string(settings_.page_cache / 1024)).c_str());
@@ -180,16 +180,29 @@ const char* Connection::text_of(Control control) noexcept {
     case Control::savepoint: return "SAVEPOINT sqlane";
     case Control::release: return "RELEASE sqlane";
     case Control::rollback_to: return "ROLLBACK TO sqlane";
+    case Control::schema_version: return "PRAGMA schema_version";
   }
   return "";
 }
 
-int Connection::run(Control control) {
+int Connection::schema_version() noexcept {
+  sqlite3_stmt* const statement = prepared(Control::schema_version);
+  const int version = sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int(statement, 0) : -1;
+  sqlite3_reset(statement);
+  return version;
+}
+
+sqlite3_stmt* Connection::prepared(Control control) noexcept {
   sqlite3_stmt*& statement = controls_[static_cast<std::size_t>(control)];
   if (statement == nullptr) {
-    const int code = sqlite3_prepare_v3(handle(), text_of(control), -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
-    if (code != SQLITE_OK) return code;
+    sqlite3_prepare_v3(handle(), text_of(control), -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
   }
+  return statement;
+}
+
+int Connection::run(Control control) {
+  sqlite3_stmt* const statement = prepared(control);
+  if (statement == nullptr) return sqlite3_errcode(handle());
   const int code = sqlite3_step(statement);
   const int reset = sqlite3_reset(statement);
   if (code == SQLITE_DONE || code == SQLITE_ROW) return SQLITE_OK;
@@ -240,10 +253,17 @@ void Connection::rollback() noexcept {
   if (in_transaction() && run(Control::rollback) != SQLITE_OK) is_broken_ = true;
 }
 
-void Connection::open_savepoint() { run_or_fail(Control::savepoint); }
-void Connection::release_savepoint() { run_or_fail(Control::release); }
+void Connection::open_savepoint() { run_unless_writing(Control::savepoint); }
+void Connection::release_savepoint() { run_unless_writing(Control::release); }
+
+void Connection::run_unless_writing(Control control) {
+  const int code = run(control);
+  if (code == SQLITE_BUSY) throw UsageError("rows of a statement that writes are still being read");
+  if (code != SQLITE_OK) fail(code, text_of(control));
+}
 
 void Connection::undo_savepoint() {
+  revoke_statements(Revoke::writing);  // RELEASE would wait for them
   run_or_fail(Control::rollback_to);
   if (spill_breaks_savepoints(sqlite3_libversion_number()) && has_spilled()) {
     lost_transaction_ =
@@ -270,7 +290,7 @@ void Connection::throw_lost_transaction() const {
 }
 
 bool Connection::tidy() noexcept {
-  revoke_statements();
+  revoke_statements(Revoke::all);
   rollback();
   lost_transaction_.clear();
   return !is_broken_;
@@ -289,9 +309,9 @@ std::int64_t Connection::inserted_rowid() const noexcept {
   return rowid != rowid_before_ || repeated_rowid_ ? rowid : 0;
 }
 
-void Connection::revoke_statements() noexcept {
-  while (cache_.has_statements_in_use()) {
-    CachedStatement& statement = cache_.newest_in_use();
+void Connection::revoke_statements(Revoke which) noexcept {
+  while (CachedStatement* const found = cache_.find_in_use(which == Revoke::writing)) {
+    CachedStatement& statement = *found;
     if (statement.holder != nullptr) {
       statement.holder->connection_ = nullptr;
       statement.holder->cached_ = nullptr;
@@ -350,13 +370,22 @@ void Connection::prepare(CachedStatement& statement, const SqlText& sql) {
   statement.text = sql.text;
   statement.facts = scan_sql(sql.text);
   if (sql.text.find('\0') != std::string_view::npos) throw UsageError("the SQL text holds a NUL byte");
+  if (sql.text.size() >= std::numeric_limits<int>::max()) throw UsageError("the SQL text is too long");
   expect_fitting(statement, sql);
   {
-    const Authorizer::Watch watch(authorizer_);
+    const bool may_defer = sql.access == Access::write && in_transaction();  // SQLite resets it at the end
+    const Authorizer::Watch watch(authorizer_, may_defer);
     const int code = sqlite3_prepare_v3(handle(), statement.text.c_str(), static_cast<int>(statement.text.size() + 1),
                                         SQLITE_PREPARE_PERSISTENT, &statement.handle, nullptr);
     if (code == SQLITE_AUTH && !authorizer_.refusal().empty()) {
       throw UsageError(authorizer_.refusal() + " in \"" + statement.text + "\" at " + sql.site.to_string());
+    }
+    if (code == SQLITE_ERROR) {
+      throw_failure({.extended_code = extended_code(code),
+                     .message = sqlite3_errmsg(handle()),
+                     .sql = statement.text,
+                     .database = settings_.database,
+                     .is_preparing = true});
     }
     if (code != SQLITE_OK) fail(code, statement.text);
   }
@@ -376,6 +405,12 @@ void Connection::expect_fitting(const CachedStatement& statement, const SqlText&
                          .sql = statement.text,
                          .database = settings_.database});
   }
+  // The last word on placeholders is SQLite's.
+  if (mistake == SqlMistake::none && statement.facts.parameters != sql.arity.values) {
+    throw UsageError("there are " + std::to_string(statement.facts.parameters) + " placeholders for " +
+                     std::to_string(sql.arity.values) + " values in \"" + statement.text + "\" at " +
+                     sql.site.to_string());
+  }
   if (mistake != SqlMistake::none) {
     throw UsageError(std::string(describe(mistake)) + " in \"" + statement.text + "\" at " + sql.site.to_string());
   }
@@ -383,9 +418,13 @@ void Connection::expect_fitting(const CachedStatement& statement, const SqlText&
 
 void Connection::check_in(CachedStatement& statement) noexcept {
   if (std::exchange(statement.holds_copies, false)) sqlite3_clear_bindings(statement.handle);
-  // SQLite prepared it again behind our back: the schema has changed, and all
-  // that was prepared before would have to go the same way at its next use.
-  if (sqlite3_stmt_status(statement.handle, SQLITE_STMTSTATUS_REPREPARE, 1) > 0) cache_.drop_idle();
+  // SQLite prepared it again behind our back, for other values in a LIKE, or
+  // because the schema has changed. Then all that was prepared before would
+  // have to go the same way at its next use.
+  if (sqlite3_stmt_status(statement.handle, SQLITE_STMTSTATUS_REPREPARE, 1) > 0) {
+    const int version = schema_version();
+    if (std::exchange(schema_version_, version) != version) cache_.drop_idle();
+  }
   cache_.check_in(statement);
 }
 
@@ -407,7 +446,9 @@ void Connection::fail(int code, std::string_view sql) {
   }
   // The commit had begun, and the transaction is neither open nor committed.
   // https://sqlite.org/c3ref/commit_hook.html
-  failure.outcome_unknown = ended && commit_started_;
+  // A constraint is no such failure: with FAIL for its conflict clause SQLite
+  // commits what went before.
+  failure.outcome_unknown = ended && commit_started_ && (code & 0xff) != SQLITE_CONSTRAINT;
   if (failure.outcome_unknown) is_broken_ = true;
   throw_failure(std::move(failure));
 }

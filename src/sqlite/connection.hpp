@@ -123,8 +123,11 @@ class Connection {
     savepoint,
     release,
     rollback_to,
+    schema_version,
   };
-  static constexpr std::size_t kControls = 9;
+  static constexpr std::size_t kControls = 10;
+
+  enum class Revoke : std::uint8_t { all, writing };
 
   [[noreturn]] void throw_lost_transaction() const;
   void configure(Clock& clock);
@@ -137,7 +140,10 @@ class Connection {
   void run_or_fail(Control control);
   void prepare(CachedStatement& statement, const SqlText& sql);
   void expect_fitting(const CachedStatement& statement, const SqlText& sql) const;
-  void revoke_statements() noexcept;
+  void revoke_statements(Revoke which) noexcept;
+  [[nodiscard]] sqlite3_stmt* prepared(Control control) noexcept;  // null when that failed
+  [[nodiscard]] int schema_version() noexcept;
+  void run_unless_writing(Control control);
   [[nodiscard]] bool has_spilled() const noexcept;
 
   ConnectionSettings settings_;
@@ -147,6 +153,7 @@ class Connection {
   StatementCache cache_;
   std::string lost_transaction_;  // the error that ended it
   int wal_pages_ = 0;
+  int schema_version_ = 0;  // that the idle statements were prepared for
   std::int64_t rowid_before_ = 0;
   bool repeated_rowid_ = false;  // an INSERT made the very rowid that was the last one before
   bool expects_transaction_ = false;

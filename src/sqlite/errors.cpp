@@ -13,11 +13,11 @@ namespace {
 // The one table from SQLite's codes to ours. An extended code stands before the
 // primary code that it belongs to.
 constexpr std::array kRules{
-    ErrorRule{SQLITE_ERROR, ErrorKind::schema, false},
     ErrorRule{SQLITE_ABORT_ROLLBACK, ErrorKind::aborted, false},
     ErrorRule{SQLITE_ABORT, ErrorKind::interrupted, false},
     ErrorRule{SQLITE_BUSY, ErrorKind::busy, true},
-    ErrorRule{SQLITE_LOCKED, ErrorKind::busy, true},
+    ErrorRule{SQLITE_LOCKED_SHAREDCACHE, ErrorKind::busy, true},
+    ErrorRule{SQLITE_LOCKED, ErrorKind::usage, false},  // by a statement of the same connection
     ErrorRule{SQLITE_PROTOCOL, ErrorKind::busy, true},
     ErrorRule{SQLITE_PERM, ErrorKind::io, false},
     ErrorRule{SQLITE_READONLY_DBMOVED, ErrorKind::io, false},
@@ -105,7 +105,8 @@ void throw_failure(Failure failure) {
     throw CommitOutcomeUnknown("COMMIT failed, and the changes may or may not survive a crash: " + message,
                                std::move(details));
   }
-  switch (rule.kind) {
+  switch (failure.is_preparing ? ErrorKind::schema : rule.kind) {
+    case ErrorKind::usage: throw UsageError(message);
     case ErrorKind::busy: throw BusyError(message, std::move(details));
     case ErrorKind::constraint: throw_constraint(message, failure.message, std::move(details));
     case ErrorKind::type: throw TypeError(message, std::move(details));

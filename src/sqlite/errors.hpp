@@ -20,6 +20,7 @@ enum class ErrorKind : std::uint8_t {
   schema,
   interrupted,
   aborted,
+  usage,
 };
 
 struct ErrorRule {
@@ -38,6 +39,7 @@ struct Failure {
   std::string database;
   bool transaction_ended = false;
   bool outcome_unknown = false;
+  bool is_preparing = false;  // SQLITE_ERROR then means that the SQL does not fit the schema
 };
 
 [[noreturn]] void throw_failure(Failure failure);

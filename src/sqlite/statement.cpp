@@ -3,6 +3,7 @@
 #include <cmath>
 #include <sqlite3.h>
 #include <string>
+#include <utility>
 
 #include "sqlane/detail/queries.hpp"
 #include "sqlane/error.hpp"
@@ -32,11 +33,7 @@ sqlite3_destructor_type destructor_for(Lifetime lifetime) {
 Statement::Statement(Connection& connection, const SqlText& sql)
     : connection_(&connection), cached_(&connection.check_out(sql, *this)), handle_(cached_->handle) {}
 
-Statement::~Statement() {
-  if (connection_ == nullptr) return;
-  sqlite3_reset(handle_);
-  connection_->check_in(*cached_);
-}
+Statement::~Statement() { give_back(); }
 
 void Statement::expect_live() const {
   if (handle_ == nullptr) fail_usage("these rows have ended: their snapshot or transaction is over");
@@ -76,6 +73,7 @@ void Statement::bind_blob(int index, std::span<const std::byte> value, Lifetime 
 }
 
 int Statement::parameter_index(std::string_view name) const {
+  expect_live();
   for (int index = 1; index <= cached_->facts.parameters; ++index) {
     const char* candidate = sqlite3_bind_parameter_name(handle_, index);
     if (candidate != nullptr && candidate == name) return index;
@@ -111,6 +109,13 @@ ExecuteResult Statement::execute() {
   }
   reset();
   return result;
+}
+
+void Statement::give_back() noexcept {
+  if (connection_ == nullptr) return;
+  sqlite3_reset(handle_);
+  std::exchange(connection_, nullptr)->check_in(*std::exchange(cached_, nullptr));
+  handle_ = nullptr;
 }
 
 void Statement::reset() noexcept { sqlite3_reset(handle_); }
@@ -181,6 +186,7 @@ void Statement::fail_column(int column, std::string_view wanted, std::string_vie
 }
 
 void Statement::fail_parameter(int index, std::string_view why) const {
+  expect_live();
   throw TypeError("the value for parameter " + std::to_string(index) + " cannot be stored: " + std::string(why) +
                       " in \"" + cached_->text + "\"",
                   {.code = SQLITE_MISMATCH,
@@ -198,8 +204,6 @@ void Statement::expect_columns(std::size_t count) const {
   fail_usage("a row has " + std::to_string(column_count()) + " columns, the type that is to hold it " +
              std::to_string(count));
 }
-
-void confirm_commit(Connection& connection) { connection.expect_reachable(); }
 
 void fail_no_row(Connection& connection, const SqlText& sql) {
   throw NoRowError("there is no row for \"" + std::string(sql.text) + "\" on " + connection.settings().database,

@@ -49,6 +49,13 @@ void StatementCache::check_in(CachedStatement& statement) noexcept {
   }
 }
 
+CachedStatement* StatementCache::find_in_use(bool only_writing) noexcept {
+  for (CachedStatement& statement : in_use_) {
+    if (!only_writing || !statement.is_read_only) return &statement;
+  }
+  return nullptr;
+}
+
 void StatementCache::drop_idle() noexcept {
   for (CachedStatement& statement : idle_) forget(statement);
   idle_.clear();

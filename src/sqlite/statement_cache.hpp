@@ -57,7 +57,8 @@ class StatementCache {
   void drop_idle() noexcept;
 
   [[nodiscard]] bool has_statements_in_use() const noexcept { return !in_use_.empty(); }
-  [[nodiscard]] CachedStatement& newest_in_use() noexcept { return in_use_.front(); }
+  // The newest in use, of all or of those that write; or null.
+  [[nodiscard]] CachedStatement* find_in_use(bool only_writing) noexcept;
   [[nodiscard]] std::size_t idle_count() const noexcept { return idle_.size(); }
 
  private:

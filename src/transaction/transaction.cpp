@@ -108,8 +108,12 @@ void Transaction::end(TransactionState state) noexcept {
     savepoint = savepoint->older_;
   }
   lease_.give_back();
-  if (callbacks_.empty() || state == TransactionState::outcome_unknown) return;
-  run_callbacks(state == TransactionState::committed ? When::commit : When::rollback, 0);
+  const bool is_undone = state == TransactionState::rolled_back || state == TransactionState::aborted;
+  for (const Callback& callback : std::exchange(callbacks_, {})) {
+    const bool is_due = callback.when == When::undone || (callback.when == When::rollback && is_undone) ||
+                        (callback.when == When::commit && state == TransactionState::committed);
+    if (is_due) callback.run();
+  }
 }
 
 void Transaction::add_callback(When when, std::function<void()> callback) {
@@ -117,22 +121,16 @@ void Transaction::add_callback(When when, std::function<void()> callback) {
   callbacks_.push_back({when, std::move(callback)});
 }
 
-// Takes those registered since `from` off the list first: a callback may add others.
-void Transaction::run_callbacks(When when, std::size_t from) noexcept {
-  const auto first = callbacks_.begin() + static_cast<std::ptrdiff_t>(from);
-  const std::vector<Callback> due(std::make_move_iterator(first), std::make_move_iterator(callbacks_.end()));
-  callbacks_.erase(first, callbacks_.end());
-  for (const Callback& callback : due) {
-    if (callback.when == when) callback.run();
-  }
-}
-
 void Transaction::undo_newest_savepoint() {
   Savepoint& savepoint = *newest_savepoint_;
   connection().undo_savepoint();
   newest_savepoint_ = savepoint.older_;
   savepoint.transaction_ = nullptr;
-  run_callbacks(When::rollback, savepoint.callbacks_);
+  // Their changes are gone, whatever becomes of the rest.
+  for (std::size_t i = savepoint.callbacks_; i < callbacks_.size(); ++i) {
+    Callback& callback = callbacks_[i];
+    callback.when = callback.when == When::commit ? When::never : When::undone;
+  }
 }
 
 }  // namespace sqlane

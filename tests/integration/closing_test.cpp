@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "support/expect_error.hpp"
 #include "support/files.hpp"
@@ -62,8 +63,9 @@ TEST_F(Closing, RefusesEverythingAfterwards) {
 }
 
 TEST_F(Closing, NamesTheSnapshotThatIsStillAlive) {
+  std::unique_ptr<Snapshot> snapshot;
   const int line = __LINE__ + 1;
-  auto snapshot = std::unique_ptr<Snapshot>(new Snapshot(db->snapshot()));
+  std::thread([&] { snapshot.reset(new Snapshot(db->snapshot())); }).join();
   const TimeoutError error = error_of<TimeoutError>([&] { db->close(); });
   EXPECT_TRUE(mentions(error, "closing_test.cpp:" + std::to_string(line))) << error.what();
   EXPECT_EQ(snapshot->query_one<int>("SELECT count(*) FROM note"), 0);
@@ -82,6 +84,15 @@ TEST_F(Closing, RefusesToWaitForAGuardOfItsOwnThread) {
   EXPECT_NO_THROW(db->close());
   expect_alone();
   EXPECT_EQ(count(), "1");
+}
+
+TEST_F(Closing, RefusesToWaitForItselfInsideARead) {
+  const int line = __LINE__ + 1;
+  db->read([&](const Snapshot&) {
+    const UsageError error = error_of<UsageError>([&] { db->close(); });
+    EXPECT_TRUE(mentions(error, "closing_test.cpp:" + std::to_string(line))) << error.what();
+  });
+  EXPECT_NO_THROW(db->execute("INSERT INTO note VALUES ('a')"));
 }
 
 TEST_F(Closing, RefusesToWaitForItselfInsideAWrite) {

@@ -233,6 +233,24 @@ TEST_F(Hardening, LetsNoTemporaryObjectOutliveItsTransaction) {
   db.write([](Transaction& tx) { EXPECT_EQ(tx.query_one<std::string>("SELECT title FROM note"), "real"); });
 }
 
+TEST_F(Hardening, RefusesTemporaryObjectsHoweverTheyAreSpelt) {
+  for (const char* text : {"CREATE TEMP TABLE note (a)", "CREATE TABLE temp.note (a)", "CREATE VIEW temp.v AS SELECT 1",
+                           "CREATE TRIGGER temp.g AFTER INSERT ON main.note BEGIN SELECT 1; END",
+                           "CREATE VIRTUAL TABLE temp.note USING fts5(a)"}) {
+    EXPECT_THROW(db.execute(runtime_sql(text)), UsageError) << text;
+  }
+}
+
+TEST_F(Hardening, LetsNoDeferredForeignKeysOutliveTheirTransaction) {
+  EXPECT_THROW(static_cast<void>(db.query<int>(runtime_sql("PRAGMA defer_foreign_keys=ON"))), UsageError);
+  Database memory = Database::in_memory();
+  EXPECT_THROW(static_cast<void>(memory.query<int>(runtime_sql("PRAGMA defer_foreign_keys=ON"))), UsageError);
+  memory.execute("PRAGMA defer_foreign_keys=ON");
+  memory.execute("CREATE TABLE p (id INTEGER PRIMARY KEY)");
+  memory.execute("CREATE TABLE c (p REFERENCES p)");
+  memory.write([](Transaction& tx) { EXPECT_THROW(tx.execute("INSERT INTO c VALUES (99)"), ConstraintError); });
+}
+
 TEST_F(Hardening, HoldsForAMemoryDatabaseToo) {
   Database memory = Database::in_memory();
   EXPECT_THROW(memory.execute(runtime_sql("PRAGMA foreign_keys=OFF")), UsageError);

@@ -148,6 +148,60 @@ TEST_F(Queries, StreamRowsOnceOnly) {
   });
 }
 
+TEST_F(Queries, RefuseToGoOnBehindTheLastRow) {
+  db.write([](Transaction& tx) {
+    auto rows = tx.query<int>("INSERT INTO note (title) VALUES ('a') RETURNING id");
+    auto row = rows.begin();
+    ++row;
+    EXPECT_THROW(++row, UsageError);
+  });
+  EXPECT_EQ(count(), 1);
+}
+
+TEST_F(Queries, RefuseToGoOnBehindAnError) {
+  db.read([](const Snapshot& s) {
+    auto rows = s.query<std::int64_t>("SELECT 1 UNION ALL SELECT abs(-9223372036854775808) UNION ALL SELECT 3");
+    auto row = rows.begin();
+    EXPECT_THROW(++row, Error);
+    EXPECT_THROW(++row, UsageError);
+  });
+}
+
+TEST_F(Queries, RunAStatementThatWritesWhetherOrNotItsRowsAreRead) {
+  fill(3);
+  db.write([](Transaction& tx) { auto rows = tx.query("DELETE FROM note WHERE id = 1"); });
+  EXPECT_EQ(count(), 2);
+}
+
+TEST_F(Queries, StandInNobodysWayOnceTheRowsAreRead) {
+  fill(2);
+  Transaction tx = db.begin();
+  auto rows = tx.query<std::int64_t>("SELECT id FROM note");
+  for ([[maybe_unused]] const std::int64_t id : rows) {
+  }
+  EXPECT_NO_THROW(tx.commit());
+}
+
+TEST_F(Queries, KeepATemporaryThatWasBoundByName) {
+  const auto title = bind(":title", std::string("a title that is too long to be kept inside the string itself"));
+  EXPECT_EQ(db.query_one<std::string>("SELECT :title", title).size(), 60U);
+}
+
+TEST_F(Queries, CountEveryKindOfPlaceholder) {
+  EXPECT_THROW(db.execute(runtime_sql("INSERT INTO note (title) VALUES (#a)")), UsageError);
+  EXPECT_THROW(db.execute(runtime_sql("INSERT INTO note (title) VALUES (@a)")), UsageError);
+}
+
+TEST_F(Queries, AreRefusedWhenTheSourceOfManyEndsTheTransactionAndGivesABadValue) {
+  Transaction tx = db.begin();
+  const auto value = [&](int i) {
+    if (i == 1) tx.rollback();
+    return i == 1 ? ~std::uint64_t{0} : std::uint64_t{1};
+  };
+  EXPECT_THROW(tx.execute_many("INSERT INTO note (title) VALUES (?)", testing::GeneratedRange(0, 3, value)),
+               UsageError);
+}
+
 TEST_F(Queries, ReadRowsByNameAndPosition) {
   fill(2);
   db.read([](const Snapshot& s) {

@@ -64,6 +64,20 @@ TEST_F(CachedStatements, ArePreparedOnce) {
   EXPECT_EQ(runs(sql.text), 5);
 }
 
+// For every other pattern SQLite prepares a LIKE again, as it does after a change of the schema.
+TEST_F(CachedStatements, AreKeptWhenALikeIsPreparedAgain) {
+  const SqlText other = literal("SELECT title FROM note");
+  EXPECT_EQ(run(other), "a");
+  SqlText like = literal("SELECT title FROM note WHERE title LIKE ?");
+  like.arity.values = 1;
+  for (const std::string_view pattern : {"a%", "b%", "%"}) {
+    Statement statement(connection, like);
+    statement.bind_text(1, pattern, detail::Lifetime::borrowed);
+    EXPECT_TRUE(statement.step());
+  }
+  EXPECT_EQ(prepared(other.text), 1);
+}
+
 TEST_F(CachedStatements, AreFoundUnderTheirTextWhereverItStands) {
   const std::string one = "SELECT title FROM note";
   const std::string two = one;

@@ -57,6 +57,10 @@ class Transactions : public ::testing::Test {
     tx.execute("INSERT INTO note (title) VALUES (?)", title);
   }
 
+  void add_one(const std::string& title) {
+    db.write([&](Transaction& tx) { add(tx, title); });
+  }
+
   using Titles = std::vector<std::string>;
 
   TemporaryFolder folder;
@@ -528,7 +532,7 @@ TEST_F(Transactions, CallBackOnceAndInOrderAfterARollbackWithTheLaneFree) {
   EXPECT_EQ(titles(), Titles{"by the callback"});
 }
 
-TEST_F(Transactions, CallBackForAnUndoneSavepointAtOnceAndDropItsCommitCallbacks) {
+TEST_F(Transactions, CallBackForAnUndoneSavepointAtTheEndAndDropItsCommitCallbacks) {
   std::vector<std::string> calls;
   const auto note = [&](std::string what) { return [&calls, what]() noexcept { calls.push_back(what); }; };
   db.write([&](Transaction& tx) {
@@ -541,14 +545,70 @@ TEST_F(Transactions, CallBackForAnUndoneSavepointAtOnceAndDropItsCommitCallbacks
       Savepoint released = tx.savepoint();
       tx.on_rollback(note("innermost rollback"));
       released.release();
-      EXPECT_TRUE(calls.empty());
     }
-    EXPECT_EQ(calls, (std::vector<std::string>{"inner rollback", "innermost rollback"}));
+    EXPECT_TRUE(calls.empty());  // the lane is still held
     Savepoint kept = tx.savepoint();
     tx.on_commit(note("kept commit"));
     kept.release();
   });
-  EXPECT_EQ(calls, (std::vector<std::string>{"inner rollback", "innermost rollback", "outer commit", "kept commit"}));
+  EXPECT_EQ(calls, (std::vector<std::string>{"outer commit", "inner rollback", "innermost rollback", "kept commit"}));
+}
+
+TEST_F(Transactions, LetACallbackOfAnUndoneSavepointUseTheDatabase) {
+  db.write([&](Transaction& tx) {
+    add(tx, "kept");
+    Savepoint savepoint = tx.savepoint();
+    tx.on_rollback([&]() noexcept { db.execute("INSERT INTO note (title) VALUES ('from the callback')"); });
+    savepoint.rollback();
+  });
+  EXPECT_EQ(titles(), (Titles{"from the callback", "kept"}));
+}
+
+// With FAIL, SQLite keeps what the failing statement had done, and in autocommit mode commits it.
+TEST_F(Transactions, OfASingleStatementAreUndoneWholeAlsoWithTheConflictClauseFail) {
+  db.execute("INSERT INTO note (id, title) VALUES (3, 'c')");
+  EXPECT_THROW(db.execute("INSERT OR FAIL INTO note (id, title) VALUES (1, 'a'), (2, 'b'), (3, 'x')"), ConstraintError);
+  EXPECT_EQ(titles(), Titles{"c"});
+  Database memory = Database::in_memory();
+  memory.execute("CREATE TABLE t (a UNIQUE ON CONFLICT FAIL)");
+  memory.execute("INSERT INTO t VALUES (1)");
+  EXPECT_THROW(memory.execute("INSERT INTO t VALUES (2), (1)"), ConstraintError);
+  EXPECT_EQ(memory.query<int>("SELECT a FROM t"), std::vector<int>{1});
+}
+
+TEST_F(Transactions, TellSavepointsThatRowsOfAWriteAreStillOpen) {
+  Transaction tx = db.begin();
+  Savepoint savepoint = tx.savepoint();
+  {
+    auto rows = tx.query<int>("INSERT INTO note (title) VALUES ('a'), ('b') RETURNING id");
+    EXPECT_THROW(savepoint.release(), UsageError);
+    EXPECT_THROW(static_cast<void>(tx.savepoint()), UsageError);
+  }
+  savepoint.release();
+  tx.commit();
+  EXPECT_EQ(titles(), (Titles{"a", "b"}));
+}
+
+TEST_F(Transactions, UndoASavepointAloneThoughRowsOfAWriteAreOpen) {
+  Transaction tx = db.begin();
+  add(tx, "kept");
+  std::unique_ptr<Rows<int>> rows;  // lives longer than the savepoint
+  {
+    const Savepoint savepoint = tx.savepoint();
+    rows.reset(new Rows<int>(tx.query<int>("INSERT INTO note (title) VALUES ('a'), ('b') RETURNING id")));
+  }
+  EXPECT_THROW(++rows->begin(), UsageError);
+  tx.commit();
+  EXPECT_EQ(titles(), Titles{"kept"});
+}
+
+TEST_F(Transactions, RefuseToDropATableThatIsBeingRead) {
+  add_one("a");
+  Transaction tx = db.begin();
+  for ([[maybe_unused]] const int id : tx.query<int>("SELECT id FROM note")) {
+    EXPECT_THROW(tx.execute("DROP TABLE note"), UsageError);
+  }
+  tx.commit();
 }
 
 TEST_F(Transactions, CallBackAfterTheGuardOfATransactionWasDropped) {

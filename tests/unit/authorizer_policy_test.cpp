@@ -50,7 +50,7 @@ TEST(AuthorizerPolicy, RefusesWhatEndsATransactionOrChangesTheConnection) {
       {SQLITE_PRAGMA, "user_version2", nullptr},
   };
   for (const Case& one : kCases) {
-    EXPECT_NE(refuse_action(one.action, one.first, one.second), "")
+    EXPECT_NE(refuse_action(one.action, one.first, one.second, "main", true), "")
         << one.action << " " << (one.first == nullptr ? "null" : one.first);
   }
 }
@@ -82,13 +82,24 @@ TEST(AuthorizerPolicy, AllowsWhatOnlyLooksOrChangesTheDatabaseItself) {
       {SQLITE_PRAGMA, "foreign_key_check", "t"},
   };
   for (const Case& one : kCases) {
-    EXPECT_EQ(refuse_action(one.action, one.first, one.second), "")
+    EXPECT_EQ(refuse_action(one.action, one.first, one.second, "main", true), "")
         << one.action << " " << (one.first == nullptr ? "null" : one.first);
   }
 }
 
+TEST(AuthorizerPolicy, SeesTemporaryObjectsByTheSchemaThatTheyGoInto) {
+  EXPECT_NE(refuse_action(SQLITE_INSERT, "sqlite_temp_master", nullptr, "temp", true), "");
+  EXPECT_EQ(refuse_action(SQLITE_INSERT, "sqlite_master", nullptr, "main", true), "");
+}
+
+TEST(AuthorizerPolicy, LetsForeignKeysBeDeferredOnlyInATransaction) {
+  EXPECT_EQ(refuse_action(SQLITE_PRAGMA, "defer_foreign_keys", "ON", nullptr, true), "");
+  EXPECT_NE(refuse_action(SQLITE_PRAGMA, "defer_foreign_keys", "ON", nullptr, false), "");
+}
+
 TEST(AuthorizerPolicy, NamesThePragmaThatItRefuses) {
-  EXPECT_NE(refuse_action(SQLITE_PRAGMA, "synchronous", "OFF").find("PRAGMA synchronous"), std::string::npos);
+  EXPECT_NE(refuse_action(SQLITE_PRAGMA, "synchronous", "OFF", "main", true).find("PRAGMA synchronous"),
+            std::string::npos);
 }
 
 TEST(AuthorizerPolicy, LetsReadersAskWhatItAllows) {

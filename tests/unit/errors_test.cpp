@@ -23,14 +23,14 @@ TEST(Errors, AreClassifiedByWhatTheCallerCanDo) {
     bool is_retryable;
   };
   constexpr Case kCases[] = {
-      {SQLITE_ERROR, ErrorKind::schema, false},
-      {SQLITE_ERROR_MISSING_COLLSEQ, ErrorKind::schema, false},
+      {SQLITE_ERROR, ErrorKind::general, false},
+      {SQLITE_ERROR_MISSING_COLLSEQ, ErrorKind::general, false},
       {SQLITE_SCHEMA, ErrorKind::schema, true},
       {SQLITE_BUSY, ErrorKind::busy, true},
       {SQLITE_BUSY_SNAPSHOT, ErrorKind::busy, true},
       {SQLITE_BUSY_RECOVERY, ErrorKind::busy, true},
       {SQLITE_BUSY_TIMEOUT, ErrorKind::busy, true},
-      {SQLITE_LOCKED, ErrorKind::busy, true},
+      {SQLITE_LOCKED, ErrorKind::usage, false},
       {SQLITE_LOCKED_SHAREDCACHE, ErrorKind::busy, true},
       {SQLITE_PROTOCOL, ErrorKind::busy, true},
       {SQLITE_READONLY, ErrorKind::read_only, false},
@@ -95,7 +95,8 @@ TEST(Errors, AreThrownAsTheirOwnClass) {
   EXPECT_TRUE(is_exactly<DiskFullError>(thrown(SQLITE_FULL)));
   EXPECT_TRUE(is_exactly<IoError>(thrown(SQLITE_IOERR_READ)));
   EXPECT_TRUE(is_exactly<CorruptError>(thrown(SQLITE_CORRUPT)));
-  EXPECT_TRUE(is_exactly<SchemaError>(thrown(SQLITE_ERROR)));
+  EXPECT_TRUE(is_exactly<Error>(thrown(SQLITE_ERROR)));
+  EXPECT_TRUE(is_exactly<UsageError>(thrown(SQLITE_LOCKED)));
   EXPECT_TRUE(is_exactly<InterruptedError>(thrown(SQLITE_INTERRUPT)));
   EXPECT_TRUE(is_exactly<TransactionAborted>(thrown(SQLITE_ABORT_ROLLBACK)));
   EXPECT_TRUE(is_exactly<Error>(thrown(SQLITE_MISUSE)));

@@ -148,7 +148,7 @@ TEST(StatementCache, DropsOnlyWhatIsIdle) {
   EXPECT_EQ(cache.idle_count(), 0U);
   EXPECT_EQ(cache.check_out("idle", true), nullptr);
   EXPECT_TRUE(cache.has_statements_in_use());
-  EXPECT_EQ(&cache.newest_in_use(), &busy);
+  EXPECT_EQ(cache.find_in_use(false), &busy);
   cache.check_in(busy);
   EXPECT_TRUE(holds(cache, "busy"));
 }
@@ -157,9 +157,9 @@ TEST(StatementCache, TellsTheNewestInUse) {
   StatementCache cache(4);
   CachedStatement& first = add(cache, "a");
   CachedStatement& second = add(cache, "b");
-  EXPECT_EQ(&cache.newest_in_use(), &second);
+  EXPECT_EQ(cache.find_in_use(false), &second);
   cache.check_in(second);
-  EXPECT_EQ(&cache.newest_in_use(), &first);
+  EXPECT_EQ(cache.find_in_use(false), &first);
   cache.check_in(first);
 }
 

@@ -17,6 +17,7 @@
 #include "sqlane/codec.hpp"
 #include "sqlane/detail/statement.hpp"
 #include "sqlane/detail/type_traits.hpp"
+#include "sqlane/error.hpp"
 
 namespace sqlane::detail {
 
@@ -25,6 +26,8 @@ void bind_value(Statement& statement, int index, const T& value, Lifetime lifeti
   if constexpr (HasCodec<T>) {
     try {
       bind_value(statement, index, Codec<T>::encode(value), Lifetime::copied);
+    } catch (const UsageError&) {
+      throw;
     } catch (const std::logic_error& error) {
       statement.fail_parameter(index, error.what());
     }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <exception>
 #include <limits>
+#include <new>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "sqlane/codec.hpp"
 #include "sqlane/detail/statement.hpp"
 #include "sqlane/detail/type_traits.hpp"
+#include "sqlane/error.hpp"
 
 namespace sqlane::detail {
 
@@ -24,6 +26,12 @@ T read_column(const Statement& statement, int column) {
     const auto stored = read_column<typename Codec<T>::Stored>(statement, column);
     try {
       return Codec<T>::decode(stored);
+    } catch (const Error&) {  // of a decode() that asked the database
+      throw;
+    } catch (const UsageError&) {
+      throw;
+    } catch (const std::bad_alloc&) {
+      throw;
     } catch (const std::exception& error) {
       statement.fail_column(column, kTypeName<T>, error.what());
     }

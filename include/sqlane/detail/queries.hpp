@@ -15,9 +15,6 @@ namespace sqlane::detail {
 // Throws the NoRowError that query_one() promises.
 [[noreturn]] void fail_no_row(Connection& connection, const SqlText& sql);
 
-// Throws IoError when what was just committed cannot be found at the database's path.
-void confirm_commit(Connection& connection);
-
 template <class T, class... Args>
 std::optional<T> fetch_first(Connection& connection, const SqlText& sql, const Args&... args) {
   static_assert(!holds_view<T>(), "a view would outlive its row: read std::string or std::vector<std::byte> instead");

@@ -66,6 +66,7 @@ class Scanner {
       case '?': skip_while(is_digit); return token(TokenKind::placeholder, begin);
       case ':':
       case '@':
+      case '#':
       case '$': return named_placeholder(begin);
       default: return token(TokenKind::other, begin);
     }

@@ -54,6 +54,8 @@ class Statement {
   // Runs to the end, passing over any rows, and makes ready for other values.
   ExecuteResult execute();
   void reset() noexcept;
+  // Ends the check-out before its time.
+  void give_back() noexcept;
 
   // Columns count from 0. Each of the readers below throws TypeError, saying
   // that `wanted` does not fit, when the column holds another storage class.
