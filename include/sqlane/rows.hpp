@@ -92,6 +92,7 @@ class Rows {
 
   [[nodiscard]] Iterator begin() {
     if (std::exchange(is_started_, true)) statement_.fail_usage("rows can be gone over once only");
+    if (current_) statement_.expect_live();
     return Iterator(*this);
   }
   [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }

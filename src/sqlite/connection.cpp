@@ -186,23 +186,26 @@ const char* Connection::text_of(Control control) noexcept {
 }
 
 int Connection::schema_version() noexcept {
-  sqlite3_stmt* const statement = prepared(Control::schema_version);
+  sqlite3_stmt* statement = nullptr;
+  if (prepare(Control::schema_version, statement) != SQLITE_OK) return -1;
   const int version = sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int(statement, 0) : -1;
   sqlite3_reset(statement);
   return version;
 }
 
-sqlite3_stmt* Connection::prepared(Control control) noexcept {
-  sqlite3_stmt*& statement = controls_[static_cast<std::size_t>(control)];
-  if (statement == nullptr) {
-    sqlite3_prepare_v3(handle(), text_of(control), -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+int Connection::prepare(Control control, sqlite3_stmt*& statement) noexcept {
+  sqlite3_stmt*& kept = controls_[static_cast<std::size_t>(control)];
+  int code = SQLITE_OK;
+  if (kept == nullptr) {
+    code = sqlite3_prepare_v3(handle(), text_of(control), -1, SQLITE_PREPARE_PERSISTENT, &kept, nullptr);
   }
-  return statement;
+  statement = kept;
+  return code;
 }
 
 int Connection::run(Control control) {
-  sqlite3_stmt* const statement = prepared(control);
-  if (statement == nullptr) return sqlite3_errcode(handle());
+  sqlite3_stmt* statement = nullptr;
+  if (const int code = prepare(control, statement); code != SQLITE_OK) return code;
   const int code = sqlite3_step(statement);
   const int reset = sqlite3_reset(statement);
   if (code == SQLITE_DONE || code == SQLITE_ROW) return SQLITE_OK;
@@ -258,7 +261,9 @@ void Connection::release_savepoint() { run_unless_writing(Control::release); }
 
 void Connection::run_unless_writing(Control control) {
   const int code = run(control);
-  if (code == SQLITE_BUSY) throw UsageError("rows of a statement that writes are still being read");
+  if (code == SQLITE_BUSY && cache_.find_in_use(true) != nullptr) {
+    throw UsageError("rows of a statement that writes are still being read");
+  }
   if (code != SQLITE_OK) fail(code, text_of(control));
 }
 

@@ -141,7 +141,7 @@ class Connection {
   void prepare(CachedStatement& statement, const SqlText& sql);
   void expect_fitting(const CachedStatement& statement, const SqlText& sql) const;
   void revoke_statements(Revoke which) noexcept;
-  [[nodiscard]] sqlite3_stmt* prepared(Control control) noexcept;  // null when that failed
+  [[nodiscard]] int prepare(Control control, sqlite3_stmt*& statement) noexcept;
   [[nodiscard]] int schema_version() noexcept;
   void run_unless_writing(Control control);
   [[nodiscard]] bool has_spilled() const noexcept;

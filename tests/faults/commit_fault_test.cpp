@@ -75,7 +75,7 @@ TEST_F(CommitFaults, InTheMiddleOfACommitAreToldToTheGuard) {
 TEST_F(CommitFaults, OfASingleStatementLeaveItsOutcomeOpen) {
   {
     const FaultInjection fault(
-        {.call = Call::step, .sql = "INSERT", .code = SQLITE_IOERR_FSYNC, .times = -1, .effect = Effect::after});
+        {.call = Call::step, .sql = "COMMIT", .code = SQLITE_IOERR_FSYNC, .times = -1, .effect = Effect::after});
     EXPECT_FALSE(error_of<CommitOutcomeUnknown>([&] { db.execute("INSERT INTO note VALUES ('a')"); }).is_retryable());
     EXPECT_EQ(fault.failures(), 1);
   }

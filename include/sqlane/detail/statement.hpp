@@ -67,6 +67,8 @@ class Statement {
   [[nodiscard]] std::string_view text(int column, std::string_view wanted) const;
   [[nodiscard]] std::span<const std::byte> blob(int column, std::string_view wanted) const;
 
+  // Throws UsageError when revoked, TransactionAborted when SQLite has ended the transaction.
+  void expect_live() const;
   [[noreturn]] void fail_column(int column, std::string_view wanted, std::string_view why) const;
   [[noreturn]] void fail_parameter(int index, std::string_view why) const;
   [[noreturn]] void fail_usage(std::string_view why) const;
@@ -76,7 +78,6 @@ class Statement {
  private:
   friend class Connection;
 
-  void expect_live() const;
   void check(int code) const;
 
   Connection* connection_;  // null when revoked
