@@ -51,7 +51,8 @@ void expect_coordinate_systems(Database& db) {
                     {.database = db.options().path.string()});
 }
 
-// Counts the acknowledged visits that are not there.
+}  // namespace
+
 std::uint64_t count_missing(Database& db, std::int64_t run, const LoadResult& load) {
   std::vector<std::vector<bool>> found(load.acknowledged.size());
   db.read([&](const Snapshot& snapshot) {
@@ -72,8 +73,6 @@ std::uint64_t count_missing(Database& db, std::int64_t run, const LoadResult& lo
   }
   return missing;
 }
-
-}  // namespace
 
 DemoReport run_demo(const DemoOptions& options, DemoListener& listener) {
   DemoReport report;

@@ -44,6 +44,9 @@ class DemoListener {
   virtual void glance(const std::string& subject, const LoadGlance& glance, std::uintmax_t wal_bytes) = 0;
 };
 
+// How many of the visits that `load` got acknowledged in this run are not there.
+[[nodiscard]] std::uint64_t count_missing(Database& db, std::int64_t run, const LoadResult& load);
+
 // The story of `sqlane demo`. Throws sqlane::Error when the file is not one
 // that it can work on.
 [[nodiscard]] DemoReport run_demo(const DemoOptions& options, DemoListener& listener);

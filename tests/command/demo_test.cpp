@@ -123,6 +123,17 @@ TEST(Demo, NeedsCoordinateSystems) {
   EXPECT_EQ(Database::open(folder / "other.db").query_one<int>("PRAGMA user_version"), 0);
 }
 
+TEST(Demo, NoticesAnAcknowledgedWriteThatIsMissing) {
+  Database db = Database::in_memory();
+  db.execute("CREATE TABLE visit (run INTEGER, worker INTEGER, sequence INTEGER)");
+  db.execute("INSERT INTO visit VALUES (7, 0, 1), (7, 0, 2), (7, 1, 1), (6, 1, 2)");
+  LoadResult load;
+  load.acknowledged = {{1, 2}, {1}};
+  EXPECT_EQ(count_missing(db, 7, load), 0U);
+  load.acknowledged = {{1, 2, 3}, {1, 2}};  // one that never was, and one of another run
+  EXPECT_EQ(count_missing(db, 7, load), 2U);
+}
+
 TEST(Demo, CountsWhatALoadCouldNotDo) {
   class BrokenSubject final : public Subject {
    public:
