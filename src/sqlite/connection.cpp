@@ -451,9 +451,7 @@ void Connection::fail(int code, std::string_view sql) {
   }
   // The commit had begun, and the transaction is neither open nor committed.
   // https://sqlite.org/c3ref/commit_hook.html
-  // A constraint is no such failure: with FAIL for its conflict clause SQLite
-  // commits what went before.
-  failure.outcome_unknown = ended && commit_started_ && (code & 0xff) != SQLITE_CONSTRAINT;
+  failure.outcome_unknown = ended && commit_started_;
   if (failure.outcome_unknown) is_broken_ = true;
   throw_failure(std::move(failure));
 }

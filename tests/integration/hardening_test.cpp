@@ -244,11 +244,15 @@ TEST_F(Hardening, RefusesTemporaryObjectsHoweverTheyAreSpelt) {
 TEST_F(Hardening, LetsNoDeferredForeignKeysOutliveTheirTransaction) {
   EXPECT_THROW(static_cast<void>(db.query<int>(runtime_sql("PRAGMA defer_foreign_keys=ON"))), UsageError);
   Database memory = Database::in_memory();
-  EXPECT_THROW(static_cast<void>(memory.query<int>(runtime_sql("PRAGMA defer_foreign_keys=ON"))), UsageError);
-  memory.execute("PRAGMA defer_foreign_keys=ON");
   memory.execute("CREATE TABLE p (id INTEGER PRIMARY KEY)");
   memory.execute("CREATE TABLE c (p REFERENCES p)");
-  memory.write([](Transaction& tx) { EXPECT_THROW(tx.execute("INSERT INTO c VALUES (99)"), ConstraintError); });
+  const auto expect_checked = [&] {
+    memory.write([](Transaction& tx) { EXPECT_THROW(tx.execute("INSERT INTO c VALUES (99)"), ConstraintError); });
+  };
+  EXPECT_THROW(static_cast<void>(memory.query<int>(runtime_sql("PRAGMA defer_foreign_keys=ON"))), UsageError);
+  expect_checked();
+  memory.execute("PRAGMA defer_foreign_keys=ON");
+  expect_checked();
 }
 
 TEST_F(Hardening, HoldsForAMemoryDatabaseToo) {

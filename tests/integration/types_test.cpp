@@ -38,6 +38,9 @@ struct Country {
   bool operator==(const Country&) const = default;
 };
 
+// Asks the database while it is stored or read, which goes wrong.
+struct Nosy {};
+
 }  // namespace
 
 template <>
@@ -45,6 +48,13 @@ struct Codec<Money> {
   using Stored = std::int64_t;
   static std::int64_t encode(Money money) { return money.cents; }
   static Money decode(std::int64_t cents) { return {cents}; }
+};
+
+template <>
+struct Codec<Nosy> {
+  using Stored = std::int64_t;
+  static std::int64_t encode(const Nosy&) { throw UsageError("encoding asked too much"); }
+  static Nosy decode(std::int64_t) { throw ClosedError("decoding asked too late"); }
 };
 
 template <>
@@ -421,6 +431,12 @@ TEST_F(Types, CarryRandomValues) {
   }
   db.write([&](Transaction& tx) { tx.execute_many("INSERT INTO random VALUES (?, ?, ?, ?, ?, ?)", all); });
   EXPECT_EQ(db.query<Values>("SELECT * FROM random ORDER BY rowid"), all);
+}
+
+// Not a TypeError: the value is not to blame.
+TEST_F(Types, LetTheDatabasesOwnErrorsPassThroughACodec) {
+  EXPECT_THROW(static_cast<void>(db.query_one<int>("SELECT ?", Nosy{})), UsageError);
+  EXPECT_THROW(static_cast<void>(db.query_one<Nosy>("SELECT 1")), ClosedError);
 }
 
 }  // namespace

@@ -302,7 +302,8 @@ TEST(SqlScanner, SeesThatSomethingFollowsEvenWhenItIsNoStatement) {
 // https://sqlite.org/c3ref/bind_blob.html: "$AAAA::BBB(…)", as in Tcl
 TEST(SqlScanner, ReadsTheTclFormOfNamedPlaceholdersAsSqliteDoes) {
   const Sqlite sqlite;
-  for (const std::string text : {"SELECT $a::b", "SELECT :a::b", "SELECT $a(x?y)", "SELECT $a('), ''"}) {
+  for (const std::string text :
+       {"SELECT $a::b", "SELECT :a::b", "SELECT #a, @b", "SELECT $a(x?y)", "SELECT $a('), ''"}) {
     EXPECT_EQ(scan_sql(text).parameters, sqlite.look_at(text).parameters) << text;
     EXPECT_FALSE(scan_sql(text).has_positional) << text;
   }
