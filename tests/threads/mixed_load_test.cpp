@@ -2,7 +2,7 @@
 #include <cstdint>
 #include <latch>
 #include <random>
-#include <set>
+#include <sqlite3.h>
 #include <string>
 #include <thread>
 #include <utility>
@@ -38,6 +38,8 @@ TEST(MixedLoad, LosesNoWriteAndNeverFails) {
   SCOPED_TRACE("seed " + std::to_string(seed));
   const testing::TemporaryFolder folder;
   const std::size_t open_files = testing::count_open_files();
+  ASSERT_EQ(sqlite3_initialize(), SQLITE_OK);
+  const sqlite3_int64 memory = sqlite3_memory_used();
   Database db = Database::open(
       folder / "load.db",
       {.readers = kReaders, .durability = Durability::normal, .acquire_timeout = std::chrono::minutes(4)});
@@ -112,6 +114,7 @@ TEST(MixedLoad, LosesNoWriteAndNeverFails) {
   EXPECT_EQ(db.query_one<std::string>("PRAGMA integrity_check"), "ok");
   db.close();
   EXPECT_EQ(testing::count_open_files(), open_files);
+  EXPECT_EQ(sqlite3_memory_used(), memory) << "a connection or a statement is left";
   EXPECT_FALSE(std::filesystem::exists(folder / "load.db-wal"));
 }
 
