@@ -95,7 +95,7 @@ class Transaction : public detail::Queries<Transaction, Access::write> {
     return total;
   }
 
-  // Requires: statements of this transaction that gave rows have been read or dropped.
+  // UsageError while rows of a statement that writes (RETURNING) are still being read.
   [[nodiscard]] Savepoint savepoint() { return Savepoint(*this); }
 
   // Returns once the changes are as durable as Options::durability says. When

@@ -11,7 +11,6 @@ Savepoint::Savepoint(Transaction& transaction)
 }
 
 Savepoint::~Savepoint() {
-  if (transaction_ == nullptr) return;
   // Newer savepoints that still stand lie inside this one and go with it.
   while (transaction_ != nullptr) {
     try {
