@@ -21,6 +21,7 @@ class RawConnection {
   ~RawConnection() { sqlite3_close(handle_); }
 
   void exec(const char* sql);
+  [[nodiscard]] sqlite3* handle() const { return handle_; }
   [[nodiscard]] RawStatement prepare(const char* sql);
 
  private:

@@ -12,6 +12,7 @@
 #include "base/clock.hpp"
 #include "base/mutex.hpp"
 #include "care/checkpoint_governor.hpp"
+#include "lane/job.hpp"
 #include "lane/writer_lane.hpp"
 #include "pool/pool.hpp"
 #include "sqlite/connection.hpp"
@@ -32,7 +33,11 @@ class Core {
   Core(Options options, ConnectionSettings settings)
       : options_(std::move(options)),
         settings_(std::move(settings)),
-        lane_([this] { return open_writer(); }, [this](Connection& writer) { after_write(writer); }, clock_),
+        lane_({.open_writer = [this] { return open_writer(); },
+               .before = [this] { governor_.expect_sound(); },
+               .needs_care = [this](Connection& writer) { return !settings_.is_memory() && governor_.is_due(writer); },
+               .care = [this](Connection& writer) { governor_.checkpoint(writer); }},
+              {.batch = options_.batch, .linger = linger()}, clock_),
         governor_(
             static_cast<int>(options_.checkpoint_pages), [this] { return open(Role::checkpointer); },
             [this](Clock::time_point deadline) { return readers_.wait_for_turnover(deadline); }, clock_),
@@ -40,16 +45,17 @@ class Core {
             options_.readers, [this] { return open(Role::reader); }, [](Connection& reader) { return reader.tidy(); },
             clock_) {
     // Opens the writer now: whoever cannot open the file hears it here.
-    lane_.acquire(deadline({}), CallSite::current());
-    lane_.release();
+    Lease(lend_writer({}, CallSite::current())).give_back();
   }
 
+  void run(Job& job) { lane_.run(job, deadline(job.options->timeout)); }
+
   [[nodiscard]] Lease lend_writer(const WriteOptions& options, CallSite site) {
-    Connection& writer = lane_.acquire(deadline(options.timeout), site);
-    Lease lease(
-        writer, [](void* lane, void*) noexcept { static_cast<WriterLane*>(lane)->release(); }, &lane_, nullptr);
-    governor_.expect_sound();
-    return lease;
+    Waiter waiter;
+    waiter.site = site;
+    waiter.priority = options.priority;
+    Connection& writer = lane_.acquire(waiter, deadline(options.timeout), options.stop);
+    return {writer, [](void* lane, void*) noexcept { static_cast<WriterLane*>(lane)->release(); }, &lane_, nullptr};
   }
 
   [[nodiscard]] Lease lend_reader(const ReadOptions& options, CallSite site) {
@@ -116,8 +122,10 @@ class Core {
     return open(Role::writer);
   }
 
-  void after_write(Connection& writer) noexcept {
-    if (!settings_.is_memory()) governor_.after_commit(writer);
+  // A commit that is synced costs so much that waiting for company pays.
+  [[nodiscard]] Clock::duration linger() const {
+    const bool syncs = options_.durability == Durability::full && !settings_.is_memory();
+    return std::chrono::microseconds(syncs ? 200 : 0);
   }
 
   // Constant after construction.
@@ -254,16 +262,23 @@ detail::Lease Database::lend_reader(const ReadOptions& options, CallSite site) c
   return core().lend_reader(options, site);
 }
 
-void Database::run_write(const WriteOptions& options, CallSite site, WriteJob job) {
-  Transaction tx(lend_writer(options, site), Behavior::immediate, Transaction::Owner::library);
-  job(tx);
-  tx.finish();
+void Database::run_write(const WriteOptions& options, CallSite site, detail::WriteJob run,
+                         const detail::SqlText* statement) {
+  detail::Job job(run, options);
+  job.site = site;
+  job.statement = statement;
+  // Last, whatever the outcome: by then the lane is free, so callbacks may use the database.
+  struct CallBack {
+    detail::JobTransaction& transaction;
+    ~CallBack() { transaction.call_back(); }
+  } const call_back{job.transaction};
+  core().run(job);
 }
 
 Transaction Database::begin(Behavior behavior, CallSite site) {
   detail::Lease lease = lend_writer({}, site);
   lease.keep_alive(core_);
-  return {std::move(lease), behavior, Transaction::Owner::caller};
+  return {std::move(lease), behavior};
 }
 
 Snapshot Database::snapshot(CallSite site) const {

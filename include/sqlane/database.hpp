@@ -16,6 +16,7 @@
 #include "sqlane/call_site.hpp"
 #include "sqlane/detail/lease.hpp"
 #include "sqlane/detail/queries.hpp"
+#include "sqlane/detail/write_job.hpp"
 #include "sqlane/error.hpp"
 #include "sqlane/options.hpp"
 #include "sqlane/snapshot.hpp"
@@ -58,7 +59,10 @@ class Database {
       const detail::Lease lease = lend_writer({}, sql.text().site);
       return detail::execute(lease.connection(), sql.text(), args...);
     }
-    return write([&](Transaction& tx) { return tx.execute(sql, args...); }, sql.text().site);
+    ExecuteResult result;
+    auto run = [&](Transaction& tx) { result = tx.execute(sql, args...); };
+    run_write({}, sql.text().site, detail::WriteJob(run), &sql.text());
+    return result;
   }
 
   // All rows at once. Snapshot::query() streams them instead.
@@ -101,11 +105,11 @@ class Database {
     expect_lasting_result<Result>();
     if constexpr (std::is_void_v<Result>) {
       auto run = [&job](Transaction& tx) { std::invoke(job, tx); };
-      run_write(options, site, WriteJob(run));
+      run_write(options, site, detail::WriteJob(run));
     } else {
       std::optional<Result> result;
       auto run = [&job, &result](Transaction& tx) { result.emplace(std::invoke(job, tx)); };
-      run_write(options, site, WriteJob(run));
+      run_write(options, site, detail::WriteJob(run));
       return *std::move(result);
     }
   }
@@ -142,19 +146,6 @@ class Database {
   [[nodiscard]] const Options& options() const;
 
  private:
-  // A reference to a callable that lives on the caller's stack.
-  class WriteJob {
-   public:
-    template <class Run>
-    explicit WriteJob(Run& run)
-        : run_([](void* target, Transaction& tx) { (*static_cast<Run*>(target))(tx); }), target_(&run) {}
-    void operator()(Transaction& tx) const { run_(target_, tx); }
-
-   private:
-    void (*run_)(void*, Transaction&);
-    void* target_;
-  };
-
   template <class Result>
   static constexpr void expect_lasting_result() {
     if constexpr (!std::is_void_v<Result>) {
@@ -170,7 +161,9 @@ class Database {
 
   [[nodiscard]] detail::Lease lend_writer(const WriteOptions& options, CallSite site);
   [[nodiscard]] detail::Lease lend_reader(const ReadOptions& options, CallSite site) const;
-  void run_write(const WriteOptions& options, CallSite site, WriteJob job);
+  // `statement`: when the job is nothing but this one.
+  void run_write(const WriteOptions& options, CallSite site, detail::WriteJob job,
+                 const detail::SqlText* statement = nullptr);
 
   [[nodiscard]] detail::Core& core() const;  // throws ClosedError
   void leave() noexcept;

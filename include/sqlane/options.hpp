@@ -4,7 +4,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
+#include <stop_token>
+
+#include "sqlane/lane.hpp"
 
 namespace sqlane {
 
@@ -12,6 +16,14 @@ namespace sqlane {
 enum class Durability : std::uint8_t {
   full,    // power loss: every commit is synced before it is acknowledged
   normal,  // a crash of the process; a power loss can take the last commits, never consistency
+};
+
+// Writes that wait together share one COMMIT. It comes when nobody waits any
+// more, or when one of these is reached; it is never put off for a lone writer.
+struct BatchLimits {
+  std::size_t jobs = 1000;
+  std::chrono::microseconds run_time{10'000};  // no further job begins after that
+  std::size_t bytes = 4U << 20U;               // by which the page cache has grown with changed pages
 };
 
 // How a Database is opened. A value: copy it, change it, keep it.
@@ -39,16 +51,79 @@ struct Options {
   // The write-ahead log is copied back into the database when it has grown by
   // this many pages.
   std::size_t checkpoint_pages = 1000;
+
+  BatchLimits batch{};
+
+  // Calls of write_async() that have not ended yet, at most.
+  std::size_t async_queue = 10'000;
+
+  // Called while something holds the lane for longer than `threshold`, once for
+  // each hold, on a thread of the library's own. Must not throw.
+  struct SlowWrite {
+    std::chrono::milliseconds threshold{100};
+    std::function<void(const LaneHolder&)> callback{};  // none: nobody watches
+  } on_slow_write{};
+
+  // Called for one write in `every`, on the thread that committed it, after the
+  // commit. Must not throw.
+  struct WriteSampling {
+    std::size_t every = 1000;
+    std::function<void(const WriteTrace&)> callback{};  // none: nothing is sampled
+  } on_write_sample{};
+};
+
+// Who is let in first. A lower priority also means waiting at most so much
+// longer (normal 20 ms, background 500 ms): nobody starves.
+enum class Priority : std::uint8_t { interactive, normal, background };
+
+enum class Grouping : std::uint8_t {
+  // Shares a COMMIT with those who wait at the same time. The closure may then
+  // run on the thread of one of them.
+  shared,
+  own_thread,  // shares a COMMIT, but its closure runs on the caller's own thread
+  alone,       // a COMMIT of its own, on the caller's own thread
+};
+
+// What becomes of a write when its connection had to be replaced.
+enum class Retry : std::uint8_t {
+  if_not_run,  // it is tried again only if its closure had not begun
+  safe,        // also when it had: running the closure once more, its changes undone, does no harm
+};
+
+// What write_async() does when Options::async_queue are on their way already.
+enum class WhenFull : std::uint8_t {
+  wait,    // up to the timeout
+  refuse,  // TimeoutError at once
 };
 
 struct WriteOptions {
+  Priority priority = Priority::normal;
+
   // Waiting for the lane at most; unset means Options::acquire_timeout.
   std::optional<std::chrono::milliseconds> timeout{};
+
+  // Each statement may run so long; TimeoutError then, and the whole job is undone.
+  std::optional<std::chrono::milliseconds> statement_timeout{};
+
+  // Ends the waiting, or the statement that runs, with InterruptedError. It ends
+  // this job alone: a job that has a stop token or a statement timeout does not
+  // join a transaction that holds others' changes already.
+  std::stop_token stop{};
+
+  Grouping grouping = Grouping::shared;
+  Retry retry = Retry::if_not_run;
+  WhenFull when_full = WhenFull::wait;
 };
 
 struct ReadOptions {
   // Waiting for a reader at most; unset means Options::acquire_timeout.
   std::optional<std::chrono::milliseconds> timeout{};
+
+  // Each statement may run so long; TimeoutError then.
+  std::optional<std::chrono::milliseconds> statement_timeout{};
+
+  // Ends the waiting, or the statement that runs, with InterruptedError.
+  std::stop_token stop{};
 };
 
 }  // namespace sqlane

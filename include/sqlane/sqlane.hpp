@@ -6,6 +6,7 @@
 #include "sqlane/codec.hpp"
 #include "sqlane/database.hpp"
 #include "sqlane/error.hpp"
+#include "sqlane/lane.hpp"
 #include "sqlane/options.hpp"
 #include "sqlane/rows.hpp"
 #include "sqlane/snapshot.hpp"

@@ -15,6 +15,10 @@
 
 namespace sqlane {
 
+namespace detail {
+class JobTransaction;
+}
+
 // https://sqlite.org/lang_transaction.html
 enum class Behavior : std::uint8_t {
   deferred,   // takes the database's write lock with the first change; that can fail with BusyError
@@ -109,8 +113,8 @@ class Transaction : public detail::Queries<Transaction, Access::write> {
 
   [[nodiscard]] TransactionState state() const noexcept;
 
-  // Called once, on the committing thread, after the commit is durable and the
-  // lane is free again; or after everything was undone. Neither is called when
+  // Called once, on the thread that called write() or commit(), after the commit
+  // is durable and the lane is free again; or after everything was undone. Neither is called when
   // the outcome is unknown. Those registered inside a savepoint that is undone
   // count as rolled back, however the transaction ends.
   template <class Callback>
@@ -128,6 +132,7 @@ class Transaction : public detail::Queries<Transaction, Access::write> {
 
  private:
   friend class detail::Queries<Transaction, Access::write>;
+  friend class detail::JobTransaction;
   friend class Database;
   friend class Savepoint;
 
@@ -138,18 +143,23 @@ class Transaction : public detail::Queries<Transaction, Access::write> {
     std::function<void()> run;
   };
 
-  Transaction(detail::Lease lease, Behavior behavior, Owner owner);
+  Transaction(detail::Lease lease, Behavior behavior);  // a guard's
+  Transaction() noexcept : owner_(Owner::library) {}    // a closure's
 
   [[nodiscard]] detail::Connection& connection() const;  // throws unless open
   void expect_control() const;
-  void finish();  // commits
-  void abandon() noexcept;
+  void expect_complete() const;
   void abort(const std::exception& reason) noexcept;
-  void end(TransactionState state) noexcept;
   void add_callback(When when, std::function<void()> callback);
   void undo_newest_savepoint();
 
-  detail::Lease lease_;
+  // Its end: a guard's comes in one piece, a closure's step by step.
+  void end(TransactionState state) noexcept;
+  void detach() noexcept;
+  void call_back() noexcept;
+
+  detail::Lease lease_;                       // a guard's
+  detail::Connection* connection_ = nullptr;  // null before a closure begins, and at the end
   Owner owner_;
   TransactionState state_ = TransactionState::open;
   Savepoint* newest_savepoint_ = nullptr;

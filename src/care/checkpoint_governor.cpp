@@ -28,11 +28,15 @@ CheckpointGovernor::CheckpointGovernor(int every, OpenCheckpointer open_checkpoi
       wait_for_readers_(std::move(wait_for_readers)),
       clock_(clock) {}
 
-void CheckpointGovernor::after_commit(Connection& writer) noexcept {
+bool CheckpointGovernor::is_due(Connection& writer) noexcept {
   const int pages = writer.wal_pages();
   if (pages < history_.pages_at_last_copy) history_ = {};  // the log has started over
+  return decide_checkpoint(pages, every_, history_) != CheckpointStep::none;
+}
+
+void CheckpointGovernor::checkpoint(Connection& writer) noexcept {
+  const int pages = writer.wal_pages();
   const CheckpointStep step = decide_checkpoint(pages, every_, history_);
-  if (step == CheckpointStep::none) return;
   history_.pages_at_last_copy = pages;
   try {
     if (step == CheckpointStep::copy) {

@@ -44,8 +44,10 @@ class CheckpointGovernor {
   // `every`: pages of log growth between two checkpoints.
   CheckpointGovernor(int every, OpenCheckpointer open_checkpointer, WaitForReaders wait_for_readers, Clock& clock);
 
+  // To be asked after each commit.
+  [[nodiscard]] bool is_due(Connection& writer) noexcept;
   // Never throws: the commit has succeeded. What goes wrong is tried again later.
-  void after_commit(Connection& writer) noexcept;
+  void checkpoint(Connection& writer) noexcept;
 
   // Throws CorruptError once a checkpoint found the log contradicting itself.
   void expect_sound() const;

@@ -1,47 +1,79 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <thread>
 
 #include "base/clock.hpp"
 #include "base/mutex.hpp"
 #include "lane/admission.hpp"
+#include "lane/batch.hpp"
+#include "lane/group_commit.hpp"
+#include "lane/job.hpp"
 #include "sqlane/call_site.hpp"
 #include "sqlite/connection.hpp"
 
 namespace sqlane::detail {
 
-// The one place that writes: a single connection, lent to one holder at a time
-// in the order of asking, and to its holder's own thread (no hand-over to a
-// writer thread). Safe to use from any thread.
+// What the lane needs from those above it. Called by the lane's holder.
+struct LaneHooks {
+  Writer::Open open_writer;                     // for the first holder, and after a connection had to be retired
+  std::function<void()> before;                 // before each use of the writer; may throw
+  std::function<bool(Connection&)> needs_care;  // after a commit: is there something to do before the next?
+  std::function<void(Connection&)> care;        // that; must not throw
+};
+
+struct LaneSettings {
+  BatchLimits batch{};
+  Clock::duration linger{};  // at most so long, a commit waits for those who are likely to come
+};
+
+// The one place that writes: a single connection, with one holder at a time.
+// Jobs are run by their own threads while nobody else wants the lane; otherwise
+// whoever holds it runs those of the others as well, in the order of admission,
+// and commits them together. Guards hold it for as long as they live.
+// Safe to use from any thread.
 //
-// Between states a thread can be
-//   - waiting:  listed in queue_; leaves by being let in, by its deadline, or by close()
-//   - let in:   is_admitted is set and the lane is its own already, though it has not
-//               woken yet. A deadline or close() that comes now comes too late.
-//   - holding:  after acquire() returned, until release()
+// The life of a waiter (Waiter::Outcome)
 //
-// Invariants, under mutex_
-//  1. At most one thread is let in or holding; then and only then is_held_ is true.
-//  2. While the lane is not held, nobody waits: release() lets the next one in itself.
-//  3. writer_ is touched only by whoever holds the lane, without the mutex.
+//             its turn, with a batch          the batch has ended
+//   waiting ──────────────────────► taken ───────────────────────► done
+//      │ └──────────────────────────► admitted                     (the lane is its own already,
+//      │        its turn, alone                                    though it has not woken yet)
+//      └────────────────────────────► done: deadline, stop token, close()
+//
+// Invariants
+//  1. Under mutex_: at most one thread is admitted and has not given the lane
+//     back; then and only then is_held_ is true.
+//  2. Under mutex_: while the lane is not held, nobody waits: whoever gives it
+//     back admits the next one itself.
+//  3. A waiter leaves the queue under mutex_, at the hands of one thread, which
+//     decides its outcome and gives its signal; a deadline, a stop or a close()
+//     that comes later comes too late, and it waits for its batch to end.
+//  4. The writer is touched only by whoever holds the lane, without the mutex.
+//  5. A batch's jobs hear of its end after the lane has been passed on, so that
+//     waking them overlaps with the next commit; and before any care (a
+//     checkpoint), which they need not wait for.
+//  6. A job that was taken is settled: nothing between two jobs of a batch can throw.
 class WriterLane {
  public:
-  using OpenWriter = std::function<std::unique_ptr<Connection>()>;
-  using BeforeRelease = std::function<void(Connection&)>;  // must not throw
-
-  // `open_writer` is called for the first holder, and again after a connection had to be retired.
-  WriterLane(OpenWriter open_writer, BeforeRelease before_release, Clock& clock);
+  WriterLane(LaneHooks hooks, LaneSettings settings, Clock& clock);
   WriterLane(const WriterLane&) = delete;
   WriterLane& operator=(const WriterLane&) = delete;
 
-  // Give it back with release(), from the same thread or another.
-  // Throws TimeoutError naming the holder, ClosedError, UsageError when the
-  // calling thread holds the lane itself, or what opening the writer throws.
-  Connection& acquire(Clock::time_point deadline, CallSite site) SQLANE_EXCLUDES(mutex_);
+  // Runs the job, alone or with others, and returns when it is committed.
+  // Throws what the job threw, or what kept it from being committed; and
+  // TimeoutError naming the holder, InterruptedError, ClosedError, UsageError
+  // when the calling thread holds the lane itself.
+  void run(Job& job, Clock::time_point deadline) SQLANE_EXCLUDES(mutex_);
+
+  // For guards. Give it back with release(), from the same thread or another.
+  // Throws likewise, or what opening the writer throws.
+  Connection& acquire(Waiter& waiter, Clock::time_point deadline, std::stop_token stop) SQLANE_EXCLUDES(mutex_);
   void release() noexcept SQLANE_EXCLUDES(mutex_);
 
   // Throws UsageError when the calling thread holds the lane, so that waiting for it could not end.
@@ -52,34 +84,41 @@ class WriterLane {
   // shut(), then waits for the holder. Throws TimeoutError naming it.
   void drain(Clock::time_point deadline) SQLANE_EXCLUDES(mutex_);
   // Requires: drained.
-  void close() noexcept { writer_.reset(); }
+  void close() noexcept { writer_.retire(); }
 
   [[nodiscard]] std::size_t waiting() SQLANE_EXCLUDES(mutex_);
 
  private:
-  struct Waiter : AdmissionQueue::Node {
-    CallSite site;
-    std::thread::id thread;
-    Condition wake;
-    bool is_admitted = false;
-  };
+  void enter(Waiter& waiter, Clock::time_point deadline, const std::stop_token& stop) SQLANE_EXCLUDES(mutex_);
+  void withdraw(Waiter& waiter, std::exception_ptr error) noexcept SQLANE_EXCLUDES(mutex_);
+  void lead(Job& first) noexcept SQLANE_EXCLUDES(mutex_);
+  void run_waiting(GroupCommit& batch) noexcept SQLANE_EXCLUDES(mutex_);
+  [[nodiscard]] Job* take_next(BatchSoFar batch) noexcept SQLANE_EXCLUDES(mutex_);
+  void linger(std::size_t jobs) noexcept SQLANE_EXCLUDES(mutex_);
+  void pass_on() noexcept SQLANE_EXCLUDES(mutex_);
+  static void wake(JobList& jobs, const Job& own) noexcept;
 
   void expect_foreign_holder_locked(const CallSite& site) SQLANE_REQUIRES(mutex_);
-  void wait(MutexLock& lock, Clock::time_point deadline, const CallSite& site) SQLANE_REQUIRES(mutex_);
-  void admit(const CallSite& site, std::thread::id thread) noexcept SQLANE_REQUIRES(mutex_);
-  void pass_on() noexcept SQLANE_REQUIRES(mutex_);
+  void admit(const Waiter& waiter, Clock::time_point now) noexcept SQLANE_REQUIRES(mutex_);
+  void dequeue(Waiter& waiter, Waiter::Outcome outcome) noexcept SQLANE_REQUIRES(mutex_);
   [[nodiscard]] std::string holder() SQLANE_REQUIRES(mutex_);
 
   // Constant after construction.
-  const OpenWriter open_writer_;
-  const BeforeRelease before_release_;
+  const LaneHooks hooks_;
+  const LaneSettings settings_;
   Clock& clock_;
 
-  std::unique_ptr<Connection> writer_;  // belongs to the holder
+  // Of the holder.
+  Writer writer_;
+  Linger linger_;
+  Clock::time_point batch_began_;
+  std::size_t clean_bytes_ = 0;  // of the page cache, when the batch first looked; 0 before
 
   Mutex mutex_;
   AdmissionQueue queue_ SQLANE_GUARDED_BY(mutex_);
-  std::size_t waiting_ SQLANE_GUARDED_BY(mutex_) = 0;
+  std::atomic<std::size_t> waiting_ = 0;               // changed under mutex_
+  std::size_t awaited_ SQLANE_GUARDED_BY(mutex_) = 0;  // with so many waiting, lingering ends
+  Condition arrived_;
   Condition released_;
   bool is_held_ SQLANE_GUARDED_BY(mutex_) = false;
   bool is_closed_ SQLANE_GUARDED_BY(mutex_) = false;

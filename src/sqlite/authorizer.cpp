@@ -37,7 +37,7 @@ bool contains(const std::array<std::string_view, size>& names, std::string_view 
 
 bool is_reading_pragma(std::string_view name) { return contains(kReadingPragmas, name); }
 
-std::string refuse_action(int action, const char* first, const char* second, const char* schema, bool may_defer) {
+std::string refuse_action(int action, const char* first, const char* second, const char* schema, KeyDeferral deferral) {
   constexpr const char* kTemporary = "temporary objects would meet the connection's next user";
   switch (action) {
     case SQLITE_TRANSACTION:
@@ -46,7 +46,7 @@ std::string refuse_action(int action, const char* first, const char* second, con
     case SQLITE_DETACH: return "attaching databases would change the connection for its next user";
     case SQLITE_PRAGMA: {
       const std::string_view name = first == nullptr ? "" : first;
-      if (!may_defer && contains(kDeferring, name) && second != nullptr) {
+      if (deferral == KeyDeferral::refused && contains(kDeferring, name) && second != nullptr) {
         return "PRAGMA defer_foreign_keys needs a transaction to last for";
       }
       const bool allowed = contains(kPragmasWithArgument, name) || (second == nullptr && is_reading_pragma(name));
@@ -69,7 +69,8 @@ int Authorizer::callback(void* self, int action, const char* first, const char* 
   auto& authorizer = *static_cast<Authorizer*>(self);
   if (!authorizer.is_watching_) return SQLITE_OK;
   if (action == SQLITE_PRAGMA && second == nullptr && is_reading_pragma(first)) authorizer.asked_for_setting_ = true;
-  std::string refusal = refuse_action(action, first, second, schema, authorizer.may_defer_);
+  if (action == SQLITE_PRAGMA && second != nullptr && contains(kDeferring, first)) authorizer.defers_keys_ = true;
+  std::string refusal = refuse_action(action, first, second, schema, authorizer.deferral_);
   if (refusal.empty()) return SQLITE_OK;
   authorizer.refusal_ = std::move(refusal);
   return SQLITE_DENY;

@@ -7,6 +7,9 @@ struct sqlite3;
 
 namespace sqlane::detail {
 
+// PRAGMA defer_foreign_keys lasts to the end of the transaction, so there has to be one.
+enum class KeyDeferral : unsigned char { allowed, refused };
+
 // Refuses, while a user's statement is prepared, what would end a transaction
 // behind its guard's back or change the connection for those who use it next.
 // Our own statements are prepared while it is at rest.
@@ -19,9 +22,9 @@ class Authorizer {
   // Watches over one prepare.
   class Watch {
    public:
-    // `may_defer`: PRAGMA defer_foreign_keys lasts to the end of the transaction, so there has to be one.
-    Watch(Authorizer& authorizer, bool may_defer) : authorizer_(authorizer) {
-      authorizer.may_defer_ = may_defer;
+    Watch(Authorizer& authorizer, KeyDeferral deferral) : authorizer_(authorizer) {
+      authorizer.deferral_ = deferral;
+      authorizer.defers_keys_ = false;
       authorizer.refusal_.clear();
       authorizer.asked_for_setting_ = false;
       authorizer.is_watching_ = true;
@@ -40,13 +43,17 @@ class Authorizer {
   // Whether the last watch saw a PRAGMA that only asks, which SQLite may take for one that writes.
   [[nodiscard]] bool asked_for_setting() const noexcept { return asked_for_setting_; }
 
+  // Whether the last watch saw PRAGMA defer_foreign_keys with a value.
+  [[nodiscard]] bool defers_keys() const noexcept { return defers_keys_; }
+
  private:
   static int callback(void* self, int action, const char* first, const char* second, const char* schema,
                       const char* trigger);
 
   bool is_watching_ = false;
   bool asked_for_setting_ = false;
-  bool may_defer_ = false;
+  bool defers_keys_ = false;
+  KeyDeferral deferral_ = KeyDeferral::refused;
   std::string refusal_;
 };
 
@@ -55,6 +62,6 @@ class Authorizer {
 
 // The policy: why `action` is refused, or an empty text. Pure.
 [[nodiscard]] std::string refuse_action(int action, const char* first, const char* second, const char* schema,
-                                        bool may_defer);
+                                        KeyDeferral deferral);
 
 }  // namespace sqlane::detail

@@ -73,7 +73,7 @@ Connection::Connection(ConnectionSettings settings, Clock& clock)
 }
 
 Connection::~Connection() {
-  revoke_statements(Revoke::all);
+  revoke_statements(StatementCache::Which::all);
   for (sqlite3_stmt* control : controls_) sqlite3_finalize(control);
 }
 
@@ -180,6 +180,10 @@ const char* Connection::text_of(Control control) noexcept {
     case Control::savepoint: return "SAVEPOINT sqlane";
     case Control::release: return "RELEASE sqlane";
     case Control::rollback_to: return "ROLLBACK TO sqlane";
+    case Control::job_savepoint: return "SAVEPOINT sqlane_job";
+    case Control::job_release: return "RELEASE sqlane_job";
+    case Control::job_rollback_to: return "ROLLBACK TO sqlane_job";
+    case Control::enforce_keys_at_once: return "PRAGMA defer_foreign_keys=OFF";
     case Control::schema_version: return "PRAGMA schema_version";
   }
   return "";
@@ -261,22 +265,87 @@ void Connection::release_savepoint() { run_unless_writing(Control::release); }
 
 void Connection::run_unless_writing(Control control) {
   const int code = run(control);
-  if (code == SQLITE_BUSY && cache_.find_in_use(true) != nullptr) {
+  if (code == SQLITE_BUSY && cache_.find_in_use(StatementCache::Which::writing) != nullptr) {
     throw UsageError("rows of a statement that writes are still being read");
   }
   if (code != SQLITE_OK) fail(code, text_of(control));
 }
 
 void Connection::undo_savepoint() {
-  revoke_statements(Revoke::writing);  // RELEASE would wait for them
-  run_or_fail(Control::rollback_to);
+  revoke_statements(StatementCache::Which::writing);  // RELEASE would wait for them
+  undo(Control::rollback_to, Control::release);
+}
+
+void Connection::undo(Control rollback_to, Control release) {
+  run_or_fail(rollback_to);
   if (spill_breaks_savepoints(sqlite3_libversion_number()) && has_spilled()) {
-    lost_transaction_ =
-        "a savepoint was undone after the page cache had spilled, which this SQLite cannot commit safely";
-    if (run(Control::rollback) != SQLITE_OK) is_broken_ = true;
+    lose_transaction("a savepoint was undone after the page cache had spilled, which this SQLite cannot commit safely");
     expect_live_transaction();
   }
-  run_or_fail(Control::release);
+  run_or_fail(release);
+}
+
+void Connection::lose_transaction(const char* reason) noexcept {
+  try {
+    if (lost_transaction_.empty()) lost_transaction_ = reason;
+  } catch (const std::bad_alloc&) {
+    lost_transaction_ = "out of memory";  // short enough to take none
+  }
+  if (in_transaction() && run(Control::rollback) != SQLITE_OK) is_broken_ = true;
+}
+
+void Connection::begin_job(Enclosure enclosure) {
+  if (enclosure == Enclosure::savepoint) run_or_fail(Control::job_savepoint);
+  // The connection's last rowid is another job's business.
+  sqlite3_set_last_insert_rowid(handle(), 0);
+}
+
+void Connection::end_job(Enclosure enclosure) {
+  int violated = 0;
+  int highest = 0;
+  sqlite3_db_status(handle(), SQLITE_DBSTATUS_DEFERRED_FKS, &violated, &highest, 0);
+  if (violated != 0) {
+    throw_failure({.extended_code = SQLITE_CONSTRAINT_FOREIGNKEY,
+                   .message = "FOREIGN KEY constraint failed",
+                   .sql = text_of(Control::commit),
+                   .database = settings_.database});
+  }
+  if (std::exchange(defers_keys_, false)) run_or_fail(Control::enforce_keys_at_once);
+  if (enclosure == Enclosure::savepoint) run_or_fail(Control::job_release);
+}
+
+void Connection::undo_job() {
+  revoke_statements(StatementCache::Which::all);
+  undo(Control::job_rollback_to, Control::job_release);
+  if (std::exchange(defers_keys_, false)) run_or_fail(Control::enforce_keys_at_once);
+}
+
+bool Connection::undoes_itself(const SqlText& sql) {
+  CachedStatement* const statement = cache_.find_idle(sql.text);
+  if (statement == nullptr || statement->facts.kind != SqlKind::write) return false;
+  if (statement->failure == CachedStatement::Failure::unknown) {
+    statement->failure = explain_undoes_itself(statement->text) ? CachedStatement::Failure::undoes_itself
+                                                                : CachedStatement::Failure::leaves_something;
+  }
+  return statement->failure == CachedStatement::Failure::undoes_itself;
+}
+
+// What the program does where it stops: https://sqlite.org/opcode.html#Halt
+// Conflict clauses of the statement, of the tables and of the triggers all end up there.
+bool Connection::explain_undoes_itself(const std::string& text) {
+  constexpr int kRollback = 1;
+  constexpr int kFail = 3;
+  sqlite3_stmt* program = nullptr;
+  bool undoes_itself = sqlite3_prepare_v2(handle(), ("EXPLAIN " + text).c_str(), -1, &program, nullptr) == SQLITE_OK;
+  while (undoes_itself && sqlite3_step(program) == SQLITE_ROW) {
+    const std::string_view opcode = reinterpret_cast<const char*>(sqlite3_column_text(program, 1));
+    const int p1 = sqlite3_column_int(program, 2);
+    const int p2 = sqlite3_column_int(program, 3);
+    if (opcode == "Halt" || opcode == "HaltIfNull") undoes_itself = p1 == 0 || (p2 != kRollback && p2 != kFail);
+    if (opcode == "FkCounter") undoes_itself = p1 == 0;  // else a deferred one, which fails at the COMMIT
+    if (opcode == "VUpdate") undoes_itself = false;      // a virtual table's affair
+  }
+  return sqlite3_finalize(program) == SQLITE_OK && undoes_itself;
 }
 
 // Never, with cache_spill=OFF; asked all the same, because the price of being wrong is lost commits.
@@ -287,6 +356,13 @@ bool Connection::has_spilled() const noexcept {
   return spills != 0;
 }
 
+std::size_t Connection::page_cache_bytes() const noexcept {
+  int bytes = 0;
+  int highest = 0;
+  sqlite3_db_status(handle(), SQLITE_DBSTATUS_CACHE_USED, &bytes, &highest, 0);
+  return static_cast<std::size_t>(bytes);
+}
+
 bool Connection::in_transaction() const noexcept { return sqlite3_get_autocommit(handle()) == 0; }
 
 void Connection::throw_lost_transaction() const {
@@ -295,9 +371,10 @@ void Connection::throw_lost_transaction() const {
 }
 
 bool Connection::tidy() noexcept {
-  revoke_statements(Revoke::all);
+  revoke_statements(StatementCache::Which::all);
   rollback();
   lost_transaction_.clear();
+  defers_keys_ = false;  // it ended with the transaction
   return !is_broken_;
 }
 
@@ -314,8 +391,8 @@ std::int64_t Connection::inserted_rowid() const noexcept {
   return rowid != rowid_before_ || repeated_rowid_ ? rowid : 0;
 }
 
-void Connection::revoke_statements(Revoke which) noexcept {
-  while (CachedStatement* const found = cache_.find_in_use(which == Revoke::writing)) {
+void Connection::revoke_statements(StatementCache::Which which) noexcept {
+  while (CachedStatement* const found = cache_.find_in_use(which)) {
     CachedStatement& statement = *found;
     if (statement.holder != nullptr) {
       statement.holder->connection_ = nullptr;
@@ -368,6 +445,7 @@ CachedStatement& Connection::check_out(const SqlText& sql, Statement& holder) {
     }
   }
   statement->holder = &holder;
+  if (statement->defers_keys) defers_keys_ = true;
   return *statement;
 }
 
@@ -379,7 +457,7 @@ void Connection::prepare(CachedStatement& statement, const SqlText& sql) {
   expect_fitting(statement, sql);
   {
     const bool may_defer = sql.access == Access::write && in_transaction();  // SQLite resets it at the end
-    const Authorizer::Watch watch(authorizer_, may_defer);
+    const Authorizer::Watch watch(authorizer_, may_defer ? KeyDeferral::allowed : KeyDeferral::refused);
     const int code = sqlite3_prepare_v3(handle(), statement.text.c_str(), static_cast<int>(statement.text.size() + 1),
                                         SQLITE_PREPARE_PERSISTENT, &statement.handle, nullptr);
     if (code == SQLITE_AUTH && !authorizer_.refusal().empty()) {
@@ -395,6 +473,7 @@ void Connection::prepare(CachedStatement& statement, const SqlText& sql) {
     if (code != SQLITE_OK) fail(code, statement.text);
   }
   statement.is_read_only = sqlite3_stmt_readonly(statement.handle) != 0 || authorizer_.asked_for_setting();
+  statement.defers_keys = authorizer_.defers_keys();
   statement.facts.parameters = sqlite3_bind_parameter_count(statement.handle);
   expect_fitting(statement, sql);
 }
@@ -427,6 +506,7 @@ void Connection::check_in(CachedStatement& statement) noexcept {
   // because the schema has changed. Then all that was prepared before would
   // have to go the same way at its next use.
   if (sqlite3_stmt_status(statement.handle, SQLITE_STMTSTATUS_REPREPARE, 1) > 0) {
+    statement.failure = CachedStatement::Failure::unknown;
     const int version = schema_version();
     if (std::exchange(schema_version_, version) != version) cache_.drop_idle();
   }

@@ -65,6 +65,24 @@ class Connection {
   void release_savepoint();
   void undo_savepoint();  // rolls back to the newest savepoint, and ends it
 
+  // Several jobs can share a transaction, one after the other. A job's savepoint
+  // encloses those that the job makes itself.
+  enum class Enclosure : std::uint8_t {
+    none,  // the transaction holds nothing else, or the job is a statement that undoes itself
+    savepoint,
+  };
+  void begin_job(Enclosure enclosure);
+  // Throws ConstraintError when a deferred foreign key is violated: a COMMIT would refuse it now.
+  void end_job(Enclosure enclosure);
+  // Throws when it cannot be undone alone; all of the transaction is rolled back then.
+  void undo_job();
+  // A statement of the cache that leaves nothing behind when it fails, be it a
+  // part of its changes or an end to the transaction.
+  [[nodiscard]] bool undoes_itself(const SqlText& sql);
+
+  // Rolls back all of it. Its owner hears it as if SQLite had done that by itself.
+  void lose_transaction(const char* reason) noexcept;
+
   [[nodiscard]] bool in_transaction() const noexcept;
   // Throws TransactionAborted when SQLite has ended the transaction by itself.
   void expect_live_transaction() const {
@@ -83,6 +101,9 @@ class Connection {
 
   // Of the newest INSERT in this transaction; 0 before the first.
   [[nodiscard]] std::int64_t last_insert_rowid() const noexcept;
+
+  // Memory that the page cache takes: changed pages stay there up to the commit.
+  [[nodiscard]] std::size_t page_cache_bytes() const noexcept;
 
   // Pages in the write-ahead log as of this connection's newest commit.
   [[nodiscard]] int wal_pages() const noexcept { return wal_pages_; }
@@ -123,11 +144,13 @@ class Connection {
     savepoint,
     release,
     rollback_to,
+    job_savepoint,
+    job_release,
+    job_rollback_to,
+    enforce_keys_at_once,
     schema_version,
   };
-  static constexpr std::size_t kControls = 10;
-
-  enum class Revoke : std::uint8_t { all, writing };
+  static constexpr std::size_t kControls = 14;
 
   [[noreturn]] void throw_lost_transaction() const;
   void configure(Clock& clock);
@@ -140,10 +163,12 @@ class Connection {
   void run_or_fail(Control control);
   void prepare(CachedStatement& statement, const SqlText& sql);
   void expect_fitting(const CachedStatement& statement, const SqlText& sql) const;
-  void revoke_statements(Revoke which) noexcept;
+  void revoke_statements(StatementCache::Which which) noexcept;
   [[nodiscard]] int prepare(Control control, sqlite3_stmt*& statement) noexcept;
   [[nodiscard]] int schema_version() noexcept;
   void run_unless_writing(Control control);
+  void undo(Control rollback_to, Control release);
+  [[nodiscard]] bool explain_undoes_itself(const std::string& text);
   [[nodiscard]] bool has_spilled() const noexcept;
 
   ConnectionSettings settings_;
@@ -157,6 +182,7 @@ class Connection {
   std::int64_t rowid_before_ = 0;
   bool repeated_rowid_ = false;  // an INSERT made the very rowid that was the last one before
   bool expects_transaction_ = false;
+  bool defers_keys_ = false;     // a job has put off foreign keys to the end of the transaction
   bool commit_started_ = false;  // by the current statement; set by SQLite's commit hook
   bool is_broken_ = false;
 };

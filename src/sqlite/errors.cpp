@@ -80,7 +80,42 @@ std::pair<std::string, std::vector<std::string>> violated_columns(ConstraintKind
   throw ConstraintError(message, std::move(details), kind, std::move(table), std::move(columns));
 }
 
+ErrorDetails details_of(const Error& error) {
+  return {.code = error.code(),
+          .extended_code = error.extended_code(),
+          .sql = error.sql(),
+          .database = error.database(),
+          .retryable = error.is_retryable(),
+          .transaction_ended = error.transaction_ended()};
+}
+
+// Throws a copy when `error` is of the first type that fits; the most general comes last.
+template <class... Types>
+void throw_copy_as(const Error& error) {
+  const auto try_one = [&]<class E>(const E*) {
+    if (dynamic_cast<const E*>(&error) != nullptr) throw E(std::string(error.what()), details_of(error));
+  };
+  (try_one(static_cast<const Types*>(nullptr)), ...);
+}
+
 }  // namespace
+
+std::exception_ptr copy_of_current_error() noexcept {
+  try {
+    try {
+      throw;
+    } catch (const ConstraintError& error) {
+      throw ConstraintError(std::string(error.what()), details_of(error), error.kind(), error.table(), error.columns());
+    } catch (const Error& error) {
+      throw_copy_as<CommitOutcomeUnknown, TransactionAborted, BusyError, TimeoutError, TypeError, ReadOnlyError,
+                    DiskFullError, IoError, CorruptError, SchemaError, InterruptedError, OpenError, ClosedError, Error>(
+          error);
+      throw;
+    }
+  } catch (...) {
+    return std::current_exception();
+  }
+}
 
 ErrorRule classify(int extended_code) noexcept {
   for (const ErrorRule& rule : kRules) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <string>
 
 #include "sqlane/error.hpp"
@@ -43,5 +44,9 @@ struct Failure {
 };
 
 [[noreturn]] void throw_failure(Failure failure);
+
+// The exception being handled once more, of the same type but sharing nothing
+// with it, for another thread. One that is no sqlane::Error is shared.
+[[nodiscard]] std::exception_ptr copy_of_current_error() noexcept;
 
 }  // namespace sqlane::detail

@@ -49,9 +49,14 @@ void StatementCache::check_in(CachedStatement& statement) noexcept {
   }
 }
 
-CachedStatement* StatementCache::find_in_use(bool only_writing) noexcept {
+CachedStatement* StatementCache::find_idle(std::string_view text) noexcept {
+  const auto it = by_text_.find(text);
+  return it == by_text_.end() || it->second->holder != nullptr ? nullptr : it->second;
+}
+
+CachedStatement* StatementCache::find_in_use(Which which) noexcept {
   for (CachedStatement& statement : in_use_) {
-    if (!only_writing || !statement.is_read_only) return &statement;
+    if (which == Which::all || !statement.is_read_only) return &statement;
   }
   return nullptr;
 }

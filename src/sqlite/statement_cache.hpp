@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <list>
 #include <string>
 #include <string_view>
@@ -26,7 +27,9 @@ struct CachedStatement {
   std::string text;
   SqlFacts facts;
   bool is_read_only = true;
-  bool holds_copies = false;    // of bound values
+  bool holds_copies = false;  // of bound values
+  bool defers_keys = false;   // PRAGMA defer_foreign_keys, with a value
+  enum class Failure : std::uint8_t { unknown, undoes_itself, leaves_something } failure = Failure::unknown;
   Statement* holder = nullptr;  // whoever has checked it out
   std::list<CachedStatement>::iterator position;
   bool is_listed = false;  // found under its text; a second copy of a busy statement is not
@@ -47,6 +50,9 @@ class StatementCache {
   // The idle statement with this text, now in use; or null.
   [[nodiscard]] CachedStatement* check_out(std::string_view text, bool is_literal);
 
+  // The same, left where it is.
+  [[nodiscard]] CachedStatement* find_idle(std::string_view text) noexcept;
+
   // A fresh entry, in use and empty. Call list() once it is prepared, or discard().
   [[nodiscard]] CachedStatement& add();
   void list(CachedStatement& statement);
@@ -58,7 +64,8 @@ class StatementCache {
 
   [[nodiscard]] bool has_statements_in_use() const noexcept { return !in_use_.empty(); }
   // The newest in use, of all or of those that write; or null.
-  [[nodiscard]] CachedStatement* find_in_use(bool only_writing) noexcept;
+  enum class Which : std::uint8_t { all, writing };
+  [[nodiscard]] CachedStatement* find_in_use(Which which) noexcept;
   [[nodiscard]] std::size_t idle_count() const noexcept { return idle_.size(); }
 
  private:

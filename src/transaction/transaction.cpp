@@ -11,12 +11,18 @@ namespace sqlane {
 
 using detail::TransactionEvent;
 
-Transaction::Transaction(detail::Lease lease, Behavior behavior, Owner owner)
-    : lease_(std::move(lease)), owner_(owner) {
-  lease_.connection().begin(behavior);
+Transaction::Transaction(detail::Lease lease, Behavior behavior)
+    : lease_(std::move(lease)), connection_(&lease_.connection()), owner_(Owner::caller) {
+  connection_->begin(behavior);
 }
 
-Transaction::~Transaction() { abandon(); }
+// What goes wrong with rolling back costs the connection, never the caller.
+Transaction::~Transaction() {
+  if (connection_ == nullptr) return;
+  const TransactionEvent how =
+      connection_->lost_transaction() ? TransactionEvent::engine_ended : TransactionEvent::rolled_back;
+  end(*detail::next_state(state_, how));
+}
 
 detail::Connection& Transaction::connection() const {
   switch (state_) {
@@ -26,28 +32,44 @@ detail::Connection& Transaction::connection() const {
     case TransactionState::aborted: std::rethrow_exception(abort_error_);
     case TransactionState::outcome_unknown: throw UsageError("the transaction has ended, in a COMMIT that failed");
   }
-  lease_.connection().expect_live_transaction();
-  return lease_.connection();
+  if (connection_ == nullptr) throw UsageError("the closure that this transaction belongs to has ended");
+  connection_->expect_live_transaction();
+  return *connection_;
 }
 
 TransactionState Transaction::state() const noexcept {
-  const bool is_lost = state_ == TransactionState::open && lease_.connection().lost_transaction();
-  return is_lost ? TransactionState::aborted : state_;
+  return connection_ != nullptr && connection_->lost_transaction() ? TransactionState::aborted : state_;
 }
 
 std::int64_t Transaction::last_insert_rowid() const noexcept {
-  return state_ == TransactionState::open ? lease_.connection().last_insert_rowid() : last_insert_rowid_;
+  return connection_ != nullptr ? connection_->last_insert_rowid() : last_insert_rowid_;
 }
 
 void Transaction::commit() {
   expect_control();
-  finish();
+  expect_complete();
+  try {
+    connection_->commit();
+  } catch (const CommitOutcomeUnknown&) {
+    end(*detail::next_state(state_, TransactionEvent::commit_lost));
+    throw;
+  } catch (const Error& error) {  // refused, unless SQLite rolled back before the commit began
+    if (connection_->lost_transaction()) abort(error);
+    throw;
+  }
+  try {
+    connection_->expect_reachable();
+  } catch (const IoError&) {  // committed, but to a file that nobody finds
+    end(*detail::next_state(state_, TransactionEvent::commit_lost));
+    throw;
+  }
+  end(*detail::next_state(state_, TransactionEvent::commit_succeeded));
 }
 
 void Transaction::rollback() {
   expect_control();
   static_cast<void>(connection());  // throws unless open
-  abandon();
+  end(*detail::next_state(state_, TransactionEvent::rolled_back));
 }
 
 void Transaction::expect_control() const {
@@ -56,62 +78,52 @@ void Transaction::expect_control() const {
   }
 }
 
-void Transaction::finish() {
-  detail::Connection& connection = this->connection();
+void Transaction::expect_complete() const {
+  const detail::Connection& connection = this->connection();
   if (newest_savepoint_ != nullptr) throw UsageError("a savepoint is still open: release() or rollback() it first");
   if (connection.has_statements_in_use()) throw UsageError("rows of this transaction are still being read");
-  try {
-    connection.commit();
-  } catch (const CommitOutcomeUnknown&) {
-    end(*detail::next_state(state_, TransactionEvent::commit_lost));
-    throw;
-  } catch (const Error& error) {  // refused, unless SQLite rolled back before the commit began
-    if (connection.lost_transaction()) abort(error);
-    throw;
-  }
-  try {
-    connection.expect_reachable();
-  } catch (const IoError&) {  // committed, but to a file that nobody finds
-    end(*detail::next_state(state_, TransactionEvent::commit_lost));
-    throw;
-  }
-  end(*detail::next_state(state_, TransactionEvent::commit_succeeded));
 }
 
-// Rolls back whatever is open. What goes wrong here costs the connection, never the caller.
-void Transaction::abandon() noexcept {
-  if (state_ != TransactionState::open) return;
-  const bool was_lost = lease_.connection().lost_transaction();
-  end(*detail::next_state(state_, was_lost ? TransactionEvent::engine_ended : TransactionEvent::rolled_back));
-}
-
+// Ends it because a part of it could not be undone alone.
 void Transaction::abort(const std::exception& reason) noexcept {
-  if (state_ != TransactionState::open) return;
-  const detail::Connection& connection = lease_.connection();
+  if (connection_ == nullptr) return;
+  connection_->lose_transaction(reason.what());
   try {
-    connection.expect_live_transaction();
-    throw TransactionAborted("the transaction was rolled back: " + std::string(reason.what()),
-                             {.database = connection.settings().database, .transaction_ended = true});
+    connection_->expect_live_transaction();
   } catch (const TransactionAborted&) {
     abort_error_ = std::current_exception();
   }
-  end(*detail::next_state(state_, TransactionEvent::engine_ended));
+  const TransactionState aborted = *detail::next_state(state_, TransactionEvent::engine_ended);
+  if (owner_ == Owner::caller) {
+    end(aborted);
+  } else {  // whoever runs the closure sees what happened to the connection
+    state_ = aborted;
+    detach();
+  }
 }
 
 // Giving the lease back tidies the connection, which rolls back what is open.
 // Callbacks come last: by then the lane is free, so they may use the database.
 void Transaction::end(TransactionState state) noexcept {
   state_ = state;
-  last_insert_rowid_ = lease_.connection().last_insert_rowid();
+  detach();
+  lease_.give_back();
+  call_back();
+}
+
+void Transaction::detach() noexcept {
+  if (connection_ != nullptr) last_insert_rowid_ = std::exchange(connection_, nullptr)->last_insert_rowid();
   for (Savepoint* savepoint = std::exchange(newest_savepoint_, nullptr); savepoint != nullptr;) {
     savepoint->transaction_ = nullptr;
     savepoint = savepoint->older_;
   }
-  lease_.give_back();
-  const bool is_undone = state == TransactionState::rolled_back || state == TransactionState::aborted;
+}
+
+void Transaction::call_back() noexcept {
+  const bool is_undone = state_ == TransactionState::rolled_back || state_ == TransactionState::aborted;
   for (const Callback& callback : std::exchange(callbacks_, {})) {
     const bool is_due = callback.when == When::undone || (callback.when == When::rollback && is_undone) ||
-                        (callback.when == When::commit && state == TransactionState::committed);
+                        (callback.when == When::commit && state_ == TransactionState::committed);
     if (is_due) callback.run();
   }
 }

@@ -30,7 +30,12 @@ class WriterLaneTest : public ::testing::Test {
  protected:
   [[nodiscard]] Clock::time_point soon() { return clock_.now() + hours(1); }
 
-  Connection& acquire(CallSite site = kHere) { return lane_.acquire(soon(), site); }
+  Connection& acquire_until(Clock::time_point deadline, CallSite site) {
+    Waiter waiter;
+    waiter.site = site;
+    return lane_.acquire(waiter, deadline, {});
+  }
+  Connection& acquire(CallSite site = kHere) { return acquire_until(soon(), site); }
 
   void await_waiting(std::size_t count) {
     while (lane_.waiting() != count) std::this_thread::yield();
@@ -41,13 +46,18 @@ class WriterLaneTest : public ::testing::Test {
   std::atomic<int> released_ = 0;
   std::atomic<bool> opener_fails_ = false;
   std::latch* opener_waits_for_ = nullptr;
-  WriterLane lane_{[this] {
-                     ++opened_;
-                     if (opener_waits_for_ != nullptr) opener_waits_for_->wait();
-                     if (opener_fails_) throw OpenError("the opener fails");
-                     return std::make_unique<Connection>(ConnectionSettings{.database = ":memory:"});
-                   },
-                   [this](Connection&) { ++released_; }, clock_};
+  WriterLane lane_{{.open_writer =
+                        [this] {
+                          ++opened_;
+                          if (opener_waits_for_ != nullptr) opener_waits_for_->wait();
+                          if (opener_fails_) throw OpenError("the opener fails");
+                          return std::make_unique<Connection>(ConnectionSettings{.database = ":memory:"});
+                        },
+                    .before = [] {},
+                    .needs_care = [](Connection&) { return true; },
+                    .care = [this](Connection&) { ++released_; }},
+                   {},
+                   clock_};
 };
 
 TEST_F(WriterLaneTest, OpensTheWriterForTheFirstHolderOnly) {
@@ -94,7 +104,7 @@ TEST_F(WriterLaneTest, LetsNobodyComeBeforeThoseWhoWait) {
   });
   await_waiting(1);
   lane_.release();
-  EXPECT_THROW(lane_.acquire(clock_.now(), kHere), TimeoutError);
+  EXPECT_THROW(acquire_until(clock_.now(), kHere), TimeoutError);
   is_asked_again.count_down();
 }
 
@@ -102,7 +112,7 @@ TEST_F(WriterLaneTest, GivesUpAtTheDeadlineAndNamesTheHolder) {
   acquire(kHere);
   std::string message;
   std::jthread waiter([&] {
-    message = error_of<TimeoutError>([&] { lane_.acquire(clock_.now() + milliseconds(30), kThere); }).what();
+    message = error_of<TimeoutError>([&] { acquire_until(clock_.now() + milliseconds(30), kThere); }).what();
   });
   await_waiting(1);
   clock_.advance(milliseconds(29));
@@ -124,7 +134,7 @@ TEST_F(WriterLaneTest, KeepsTheOrderWhenOneInTheMiddleGivesUp) {
   for (int i = 0; i < 3; ++i) {
     waiters.emplace_back([&, i] {
       if (i == 1) {
-        EXPECT_THROW(lane_.acquire(clock_.now() + milliseconds(10), kThere), TimeoutError);
+        EXPECT_THROW(acquire_until(clock_.now() + milliseconds(10), kThere), TimeoutError);
         return;
       }
       acquire(kThere);
@@ -151,7 +161,7 @@ TEST_F(WriterLaneTest, NamesTheHolderOfNow) {
   await_waiting(1);
   clock_.advance(milliseconds(50));
   lane_.release();
-  const std::string message = error_of<TimeoutError>([&] { lane_.acquire(clock_.now(), kElsewhere); }).what();
+  const std::string message = error_of<TimeoutError>([&] { acquire_until(clock_.now(), kElsewhere); }).what();
   is_seen.count_down();
   EXPECT_TRUE(mentions(message, "held by index.cpp:7 (rebuild) for 0 ms")) << message;
 }

@@ -50,7 +50,7 @@ TEST(AuthorizerPolicy, RefusesWhatEndsATransactionOrChangesTheConnection) {
       {SQLITE_PRAGMA, "user_version2", nullptr},
   };
   for (const Case& one : kCases) {
-    EXPECT_NE(refuse_action(one.action, one.first, one.second, "main", true), "")
+    EXPECT_NE(refuse_action(one.action, one.first, one.second, "main", KeyDeferral::allowed), "")
         << one.action << " " << (one.first == nullptr ? "null" : one.first);
   }
 }
@@ -82,23 +82,23 @@ TEST(AuthorizerPolicy, AllowsWhatOnlyLooksOrChangesTheDatabaseItself) {
       {SQLITE_PRAGMA, "foreign_key_check", "t"},
   };
   for (const Case& one : kCases) {
-    EXPECT_EQ(refuse_action(one.action, one.first, one.second, "main", true), "")
+    EXPECT_EQ(refuse_action(one.action, one.first, one.second, "main", KeyDeferral::allowed), "")
         << one.action << " " << (one.first == nullptr ? "null" : one.first);
   }
 }
 
 TEST(AuthorizerPolicy, SeesTemporaryObjectsByTheSchemaThatTheyGoInto) {
-  EXPECT_NE(refuse_action(SQLITE_INSERT, "sqlite_temp_master", nullptr, "temp", true), "");
-  EXPECT_EQ(refuse_action(SQLITE_INSERT, "sqlite_master", nullptr, "main", true), "");
+  EXPECT_NE(refuse_action(SQLITE_INSERT, "sqlite_temp_master", nullptr, "temp", KeyDeferral::allowed), "");
+  EXPECT_EQ(refuse_action(SQLITE_INSERT, "sqlite_master", nullptr, "main", KeyDeferral::allowed), "");
 }
 
 TEST(AuthorizerPolicy, LetsForeignKeysBeDeferredOnlyInATransaction) {
-  EXPECT_EQ(refuse_action(SQLITE_PRAGMA, "defer_foreign_keys", "ON", nullptr, true), "");
-  EXPECT_NE(refuse_action(SQLITE_PRAGMA, "defer_foreign_keys", "ON", nullptr, false), "");
+  EXPECT_EQ(refuse_action(SQLITE_PRAGMA, "defer_foreign_keys", "ON", nullptr, KeyDeferral::allowed), "");
+  EXPECT_NE(refuse_action(SQLITE_PRAGMA, "defer_foreign_keys", "ON", nullptr, KeyDeferral::refused), "");
 }
 
 TEST(AuthorizerPolicy, NamesThePragmaThatItRefuses) {
-  EXPECT_NE(refuse_action(SQLITE_PRAGMA, "synchronous", "OFF", "main", true).find("PRAGMA synchronous"),
+  EXPECT_NE(refuse_action(SQLITE_PRAGMA, "synchronous", "OFF", "main", KeyDeferral::allowed).find("PRAGMA synchronous"),
             std::string::npos);
 }
 

@@ -148,7 +148,7 @@ TEST(StatementCache, DropsOnlyWhatIsIdle) {
   EXPECT_EQ(cache.idle_count(), 0U);
   EXPECT_EQ(cache.check_out("idle", true), nullptr);
   EXPECT_TRUE(cache.has_statements_in_use());
-  EXPECT_EQ(cache.find_in_use(false), &busy);
+  EXPECT_EQ(cache.find_in_use(StatementCache::Which::all), &busy);
   cache.check_in(busy);
   EXPECT_TRUE(holds(cache, "busy"));
 }
@@ -157,9 +157,9 @@ TEST(StatementCache, TellsTheNewestInUse) {
   StatementCache cache(4);
   CachedStatement& first = add(cache, "a");
   CachedStatement& second = add(cache, "b");
-  EXPECT_EQ(cache.find_in_use(false), &second);
+  EXPECT_EQ(cache.find_in_use(StatementCache::Which::all), &second);
   cache.check_in(second);
-  EXPECT_EQ(cache.find_in_use(false), &first);
+  EXPECT_EQ(cache.find_in_use(StatementCache::Which::all), &first);
   cache.check_in(first);
 }
 

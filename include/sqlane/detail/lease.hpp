@@ -13,6 +13,7 @@ class Lease {
  public:
   using Return = void (*)(void* lender, void* loan) noexcept;
 
+  Lease() = default;  // of nothing
   Lease(Connection& connection, Return return_to, void* lender, void* loan) noexcept
       : connection_(&connection), return_(return_to), lender_(lender), loan_(loan) {}
   Lease(Lease&& other) noexcept
@@ -36,10 +37,10 @@ class Lease {
   }
 
  private:
-  Connection* connection_;
-  Return return_;
-  void* lender_;
-  void* loan_;
+  Connection* connection_ = nullptr;
+  Return return_ = nullptr;
+  void* lender_ = nullptr;
+  void* loan_ = nullptr;
   std::shared_ptr<void> keep_alive_;
 };
 

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "sqlane/call_site.hpp"
+
+namespace sqlane {
+
+enum class LanePhase : std::uint8_t {
+  beginning,   // waits for the database's write lock, which another process may hold
+  running,     // the closure, or the code that has a guard
+  committing,  // writing and syncing the log
+  checkpointing,
+};
+
+// Who has the writer lane at a moment.
+struct LaneHolder {
+  CallSite site;  // where the write was asked for
+  LanePhase phase = LanePhase::running;
+  std::string sql;                                // the statement that runs, its beginning; empty between statements
+  std::chrono::steady_clock::time_point since{};  // it has had the lane
+  std::chrono::steady_clock::duration held{};     // until now
+  std::size_t waiting = 0;                        // others who want the lane
+};
+
+// Where the time of one write went.
+struct WriteTrace {
+  using Duration = std::chrono::steady_clock::duration;
+
+  CallSite site;
+  Duration queue_wait{};  // for the lane
+  Duration lock_wait{};   // for the database's write lock, and beginning the transaction
+  Duration run{};         // its closure
+  Duration commit{};      // from its closure's end to the end of the commit; others' closures may run in between
+  Duration sync{};        // of that: waiting for the disk
+  std::size_t jobs = 0;   // that shared the commit
+};
+
+}  // namespace sqlane

@@ -1,0 +1,137 @@
+#include "lane/group_commit.hpp"
+
+#include <string>
+#include <utility>
+
+#include "sqlane/error.hpp"
+#include "sqlite/errors.hpp"
+
+namespace sqlane::detail {
+namespace {
+
+std::string message_of(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& known) {
+    return known.what();
+  } catch (...) {
+    return "something that is no std::exception";
+  }
+}
+
+}  // namespace
+
+bool GroupCommit::run(Job& job) noexcept {
+  Enclosure enclosure = Enclosure::none;
+  try {
+    if (!is_open_) begin();
+  } catch (...) {
+    job.error = std::current_exception();
+    settle(job, TransactionState::rolled_back);
+    return false;
+  }
+  Connection& connection = writer_.get();
+  if (count_ == 0) first_ = job.claim;
+  try {
+    enclosure = enclosure_for(job);
+    connection.begin_job(enclosure);
+    job.transaction.attach(connection);
+    job.run(job.transaction.transaction());
+    job.transaction.expect_complete();
+    connection.end_job(enclosure);
+    job.transaction.detach();
+    members_.add(job);
+    ++count_;
+  } catch (...) {
+    job.error = std::current_exception();
+    undo(job, enclosure);
+  }
+  return true;
+}
+
+void GroupCommit::begin() {
+  before_();
+  writer_.get().begin(Behavior::immediate);
+  is_open_ = true;
+}
+
+GroupCommit::Enclosure GroupCommit::enclosure_for(const Job& job) {
+  if (count_ == 0) return Enclosure::none;
+  const bool undoes_itself = job.statement != nullptr && writer_.get().undoes_itself(*job.statement);
+  return undoes_itself ? Enclosure::none : Enclosure::savepoint;
+}
+
+void GroupCommit::undo(Job& job, Enclosure enclosure) noexcept {
+  job.transaction.detach();
+  Connection& connection = writer_.get();
+  if (!connection.lost_transaction() && count_ == 0) {
+    end();
+  } else if (!connection.lost_transaction()) {
+    try {
+      if (enclosure == Enclosure::savepoint) {
+        connection.undo_job();
+      } else if (!connection.undoes_itself(*job.statement)) {
+        connection.lose_transaction("the schema changed under a statement that failed");
+      }
+    } catch (const std::exception& error) {
+      connection.lose_transaction(error.what());
+    }
+  }
+  const bool is_lost = is_open_ && connection.lost_transaction();
+  settle(job, is_lost ? TransactionState::aborted : TransactionState::rolled_back);
+  if (is_lost) abort_members(job);
+}
+
+void GroupCommit::abort_members(const Job& culprit) noexcept {
+  while (Job* const member = members_.take()) {
+    try {
+      throw TransactionAborted(
+          "undone, because the write at " + culprit.site.to_string() +
+              " shared its transaction and failed: " + message_of(culprit.error),
+          {.database = writer_.get().settings().database, .retryable = true, .transaction_ended = true});
+    } catch (...) {
+      member->error = std::current_exception();
+    }
+    settle(*member, TransactionState::aborted);
+  }
+  end();
+}
+
+void GroupCommit::commit() noexcept {
+  if (!is_open_) return;
+  Connection& connection = writer_.get();
+  bool is_committed = false;
+  try {
+    connection.commit();
+    is_committed = true;
+    connection.expect_reachable();
+    while (Job* const member = members_.take()) settle(*member, TransactionState::committed);
+  } catch (const CommitOutcomeUnknown&) {
+    fail_members(TransactionState::outcome_unknown);
+  } catch (const std::exception&) {  // refused; or committed, but to a file that nobody finds
+    fail_members(is_committed ? TransactionState::outcome_unknown : TransactionState::rolled_back);
+  }
+  end();
+}
+
+// Requires: an exception is being handled. Each gets one of its own, since they
+// will handle it at the same time.
+void GroupCommit::fail_members(TransactionState state) noexcept {
+  while (Job* const member = members_.take()) {
+    member->error = copy_of_current_error();
+    settle(*member, state);
+  }
+}
+
+void GroupCommit::settle(Job& job, TransactionState state) noexcept {
+  job.transaction.settle(state);
+  settled_.add(job);
+}
+
+void GroupCommit::end() noexcept {
+  writer_.tidy();
+  is_open_ = false;
+  count_ = 0;
+}
+
+}  // namespace sqlane::detail

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+
+#include "lane/batch.hpp"
+#include "lane/job.hpp"
+#include "sqlite/connection.hpp"
+
+namespace sqlane::detail {
+
+// The connection that writes, opened when it is needed and replaced when it is
+// broken. Of the lane's holder.
+class Writer {
+ public:
+  using Open = std::function<std::unique_ptr<Connection>()>;
+
+  explicit Writer(Open open) : open_(std::move(open)) {}
+
+  [[nodiscard]] Connection& get() {
+    if (connection_ == nullptr) connection_ = open_();
+    return *connection_;
+  }
+  [[nodiscard]] bool is_open() const noexcept { return connection_ != nullptr; }
+  // Leaves no transaction behind, and no statement in use; or no connection.
+  void tidy() noexcept {
+    if (connection_ != nullptr && !connection_->tidy()) retire();
+  }
+  void retire() noexcept { connection_.reset(); }
+
+ private:
+  const Open open_;
+  std::unique_ptr<Connection> connection_;
+};
+
+// Runs jobs one after the other in one transaction, and commits it once.
+//
+//   none ──run──► open ──run──► open ──commit──► none       each job: committed
+//                  │
+//                  ├─ a job throws: it is undone alone, the others stay
+//                  ├─ the only job throws: ROLLBACK ──► none
+//                  └─ SQLite ends the transaction (disk full, I/O error, …), or the job
+//                     cannot be undone alone ──► none       each job: aborted
+//
+// Invariants
+//  1. A job is in members_ exactly while the open transaction holds all of its
+//     changes and none of it has been decided; the transaction holds no others.
+//  2. A job leaves through settle(), once, and is listed in settled() from then
+//     on with its error, if any, set. Nobody is woken here: that comes when the
+//     lane has been passed on.
+//  3. A job is settled as committed only after COMMIT has succeeded and the file
+//     was found at its path.
+//  4. Between two jobs the connection is as at the beginning of a transaction,
+//     but for their changes: no statement in use, no savepoint, no deferred
+//     foreign keys, no last rowid.
+//
+// Used by whoever holds the lane.
+class GroupCommit {
+ public:
+  // `before` is called before each transaction; it may throw.
+  GroupCommit(Writer& writer, const std::function<void()>& before) : writer_(writer), before_(before) {}
+  GroupCommit(const GroupCommit&) = delete;
+  GroupCommit& operator=(const GroupCommit&) = delete;
+
+  // False when no transaction could be begun, so that trying others is no use.
+  bool run(Job& job) noexcept;
+  void commit() noexcept;
+
+  [[nodiscard]] BatchSoFar so_far() const noexcept { return {.jobs = count_, .first = first_}; }
+
+  // Those that ended, in the order of that.
+  [[nodiscard]] JobList& settled() noexcept { return settled_; }
+
+ private:
+  using Enclosure = Connection::Enclosure;
+
+  void begin();
+  [[nodiscard]] Enclosure enclosure_for(const Job& job);
+  void undo(Job& job, Enclosure enclosure) noexcept;
+  void abort_members(const Job& culprit) noexcept;
+  void fail_members(TransactionState state) noexcept;
+  void settle(Job& job, TransactionState state) noexcept;
+  void end() noexcept;
+
+  Writer& writer_;
+  const std::function<void()>& before_;
+  bool is_open_ = false;
+  Claim first_ = Claim::job;
+  std::size_t count_ = 0;
+  JobList members_;
+  JobList settled_;
+};
+
+}  // namespace sqlane::detail

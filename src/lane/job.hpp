@@ -1,0 +1,83 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <optional>
+#include <stop_token>
+#include <thread>
+
+#include "base/signal.hpp"
+#include "lane/admission.hpp"
+#include "lane/batch.hpp"
+#include "sqlane/call_site.hpp"
+#include "sqlane/detail/write_job.hpp"
+#include "sqlane/options.hpp"
+#include "sqlane/sql.hpp"
+#include "transaction/job_transaction.hpp"
+
+namespace sqlane::detail {
+
+// Somebody who wants the lane; lives on their stack, and in the lane's queue
+// meanwhile. Whoever takes it out of the queue, under the lane's mutex, decides
+// the outcome and gives the signal, once.
+struct Waiter : AdmissionQueue::Node {
+  enum class Outcome : std::uint8_t {
+    waiting,   // listed in the queue
+    taken,     // runs in somebody's batch
+    admitted,  // the lane is its own
+    done,      // with `error`, or well
+  };
+
+  CallSite site;
+  std::thread::id thread;
+  Claim claim = Claim::hold;
+  bool is_interruptible = false;
+  Outcome outcome = Outcome::waiting;
+  std::exception_ptr error;
+  Signal signal;
+};
+
+// A closure on its way through the lane.
+struct Job : Waiter {
+  Job(WriteJob closure, const WriteOptions& how) : run(closure), options(&how) {
+    claim = claim_of(how.grouping);
+    priority = how.priority;
+    is_interruptible = how.statement_timeout.has_value() || how.stop.stop_possible();
+  }
+
+  WriteJob run;
+  const WriteOptions* options;
+  const SqlText* statement = nullptr;  // when it is nothing but this one
+  JobTransaction transaction;
+  Job* behind_in_list = nullptr;
+};
+
+// Jobs in the order of their joining. A job is in one list at a time.
+class JobList {
+ public:
+  JobList() = default;
+  JobList(const JobList&) = delete;
+  JobList& operator=(const JobList&) = delete;
+
+  [[nodiscard]] bool empty() const noexcept { return first_ == nullptr; }
+  void add(Job& job) noexcept {
+    job.behind_in_list = nullptr;
+    *end_ = &job;
+    end_ = &job.behind_in_list;
+  }
+  // Null when empty. The job is the caller's then, or gone.
+  [[nodiscard]] Job* take() noexcept {
+    Job* const job = first_;
+    if (job == nullptr) return nullptr;
+    first_ = job->behind_in_list;
+    if (first_ == nullptr) end_ = &first_;
+    return job;
+  }
+
+ private:
+  Job* first_ = nullptr;
+  Job** end_ = &first_;
+};
+
+}  // namespace sqlane::detail
