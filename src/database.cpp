@@ -101,6 +101,7 @@ class Core {
   [[nodiscard]] bool is_abandoned() const noexcept { return databases_ == 0; }
 
   [[nodiscard]] const Options& options() const noexcept { return options_; }
+  [[nodiscard]] std::optional<LaneHolder> lane_holder() { return lane_.holder(); }
 
  private:
   using Readers = Pool<Connection>;
@@ -248,6 +249,8 @@ void Database::close(CallSite site) {
 }
 
 const Options& Database::options() const { return core_ == nullptr ? core().options() : core_->options(); }
+
+std::optional<LaneHolder> Database::lane_holder() const { return core().lane_holder(); }
 
 detail::Core& Database::core() const {
   if (is_closed_.load(std::memory_order_relaxed)) throw ClosedError("the database has been closed");

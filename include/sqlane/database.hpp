@@ -18,6 +18,7 @@
 #include "sqlane/detail/queries.hpp"
 #include "sqlane/detail/write_job.hpp"
 #include "sqlane/error.hpp"
+#include "sqlane/lane.hpp"
 #include "sqlane/options.hpp"
 #include "sqlane/snapshot.hpp"
 #include "sqlane/transaction.hpp"
@@ -144,6 +145,9 @@ class Database {
   void close(CallSite site = CallSite::current());
 
   [[nodiscard]] const Options& options() const;
+
+  // Who has the writer lane at this moment; nothing while it is idle.
+  [[nodiscard]] std::optional<LaneHolder> lane_holder() const;
 
  private:
   template <class Result>

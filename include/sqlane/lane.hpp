@@ -2,26 +2,17 @@
 
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <string>
 
 #include "sqlane/call_site.hpp"
 
 namespace sqlane {
 
-enum class LanePhase : std::uint8_t {
-  beginning,   // waits for the database's write lock, which another process may hold
-  running,     // the closure, or the code that has a guard
-  committing,  // writing and syncing the log
-  checkpointing,
-};
-
 // Who has the writer lane at a moment.
 struct LaneHolder {
-  CallSite site;  // where the write was asked for
-  LanePhase phase = LanePhase::running;
-  std::string sql;                                // the statement that runs, its beginning; empty between statements
-  std::chrono::steady_clock::time_point since{};  // it has had the lane
+  CallSite site;                                  // where the write was asked for
+  std::string sql;                                // what runs: a statement's beginning, BEGIN, COMMIT; or nothing
+  std::chrono::steady_clock::time_point since{};  // this write has had the lane
   std::chrono::steady_clock::duration held{};     // until now
   std::size_t waiting = 0;                        // others who want the lane
 };

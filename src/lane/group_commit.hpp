@@ -19,7 +19,10 @@ class Writer {
   explicit Writer(Open open) : open_(std::move(open)) {}
 
   [[nodiscard]] Connection& get() {
-    if (connection_ == nullptr) connection_ = open_();
+    if (connection_ == nullptr) {
+      connection_ = open_();
+      connection_->publish_to(running_);
+    }
     return *connection_;
   }
   [[nodiscard]] bool is_open() const noexcept { return connection_ != nullptr; }
@@ -29,8 +32,12 @@ class Writer {
   }
   void retire() noexcept { connection_.reset(); }
 
+  // What it does at the moment, for any thread to look at.
+  [[nodiscard]] RunningStatement& running() noexcept { return running_; }
+
  private:
   const Open open_;
+  RunningStatement running_;
   std::unique_ptr<Connection> connection_;
 };
 

@@ -30,10 +30,16 @@ Connection& WriterLane::acquire(Waiter& waiter, Clock::time_point deadline, std:
 void WriterLane::release() noexcept {
   writer_.tidy();
   if (writer_.is_open() && hooks_.needs_care(writer_.get())) {
-    hooks_.care(writer_.get());
-    writer_.tidy();
+    care();
   }
   pass_on();
+}
+
+void WriterLane::care() noexcept {
+  static constexpr std::string_view kShown = "checkpoint";
+  const RunningStatement::Scope scope(&writer_.running(), kShown);
+  hooks_.care(writer_.get());
+  writer_.tidy();
 }
 
 // Returns when the waiter has been admitted or is done.
@@ -65,8 +71,9 @@ void WriterLane::enter(Waiter& waiter, Clock::time_point deadline, const std::st
     const MutexLock lock(mutex_);
     if (waiter.outcome == Waiter::Outcome::waiting) {
       dequeue(waiter, Waiter::Outcome::done);
-      throw TimeoutError("the writer lane did not come free in time for " + waiter.site.to_string() + "; " + holder(),
-                         {.retryable = true});
+      throw TimeoutError(
+          "the writer lane did not come free in time for " + waiter.site.to_string() + "; " + describe_holder(),
+          {.retryable = true});
     }
   }
   while (!waiter.signal.await(clock_, Clock::time_point::max())) {
@@ -100,8 +107,7 @@ void WriterLane::lead(Job& first) noexcept {
   linger_.committed(jobs, waiting_.load(std::memory_order_relaxed));
   if (writer_.is_open() && hooks_.needs_care(writer_.get())) {
     wake(batch.settled(), first);
-    hooks_.care(writer_.get());
-    writer_.tidy();
+    care();
     pass_on();
   } else {
     pass_on();
@@ -194,14 +200,14 @@ void WriterLane::expect_foreign_holder(const CallSite& site) {
 void WriterLane::expect_foreign_holder_locked(const CallSite& site) {
   if (!is_held_ || holder_thread_ != std::this_thread::get_id()) return;
   throw UsageError("waiting for the writer lane at " + site.to_string() +
-                   " would wait for this thread itself: the lane is " + holder());
+                   " would wait for this thread itself: the lane is " + describe_holder());
 }
 
 void WriterLane::drain(Clock::time_point deadline) {
   shut();
   MutexLock lock(mutex_);
   while (is_held_) {
-    if (clock_.now() >= deadline) throw TimeoutError("the writer lane is still in use; " + holder());
+    if (clock_.now() >= deadline) throw TimeoutError("the writer lane is still in use; " + describe_holder());
     clock_.wait_until(released_, lock, deadline);
   }
 }
@@ -217,12 +223,20 @@ void WriterLane::shut() noexcept {
   }
 }
 
+std::optional<LaneHolder> WriterLane::holder() {
+  const std::string sql = writer_.running().text();
+  const MutexLock lock(mutex_);
+  if (!is_held_) return std::nullopt;
+  return LaneHolder{
+      .site = holder_site_, .sql = sql, .since = held_since_, .held = clock_.now() - held_since_, .waiting = waiting_};
+}
+
 std::size_t WriterLane::waiting() {
   const MutexLock lock(mutex_);
   return waiting_;
 }
 
-std::string WriterLane::holder() {
+std::string WriterLane::describe_holder() {
   const auto held = std::chrono::duration_cast<std::chrono::milliseconds>(clock_.now() - held_since_);
   return "held by " + holder_site_.to_string() + " for " + std::to_string(held.count()) + " ms";
 }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -15,6 +16,7 @@
 #include "lane/group_commit.hpp"
 #include "lane/job.hpp"
 #include "sqlane/call_site.hpp"
+#include "sqlane/lane.hpp"
 #include "sqlite/connection.hpp"
 
 namespace sqlane::detail {
@@ -86,6 +88,8 @@ class WriterLane {
   // Requires: drained.
   void close() noexcept { writer_.retire(); }
 
+  // Who has the lane now; nothing while it is idle.
+  [[nodiscard]] std::optional<LaneHolder> holder() SQLANE_EXCLUDES(mutex_);
   [[nodiscard]] std::size_t waiting() SQLANE_EXCLUDES(mutex_);
 
  private:
@@ -96,12 +100,13 @@ class WriterLane {
   [[nodiscard]] Job* take_next(BatchSoFar batch) noexcept SQLANE_EXCLUDES(mutex_);
   void linger(std::size_t jobs) noexcept SQLANE_EXCLUDES(mutex_);
   void pass_on() noexcept SQLANE_EXCLUDES(mutex_);
+  void care() noexcept SQLANE_EXCLUDES(mutex_);
   static void wake(JobList& jobs, const Job& own) noexcept;
 
   void expect_foreign_holder_locked(const CallSite& site) SQLANE_REQUIRES(mutex_);
   void admit(const Waiter& waiter, Clock::time_point now) noexcept SQLANE_REQUIRES(mutex_);
   void dequeue(Waiter& waiter, Waiter::Outcome outcome) noexcept SQLANE_REQUIRES(mutex_);
-  [[nodiscard]] std::string holder() SQLANE_REQUIRES(mutex_);
+  [[nodiscard]] std::string describe_holder() SQLANE_REQUIRES(mutex_);
 
   // Constant after construction.
   const LaneHooks hooks_;

@@ -169,24 +169,24 @@ std::string Connection::pragma(const char* sql) {
 
 // The savepoints of a transaction share one name: SQLite takes the newest, and
 // ours end in the reverse order of their making.
-const char* Connection::text_of(Control control) noexcept {
-  switch (control) {
-    case Control::begin_deferred: return "BEGIN DEFERRED";
-    case Control::begin_immediate: return "BEGIN IMMEDIATE";
-    case Control::begin_exclusive: return "BEGIN EXCLUSIVE";
-    case Control::pin: return "SELECT 1 FROM sqlite_master LIMIT 1";
-    case Control::commit: return "COMMIT";
-    case Control::rollback: return "ROLLBACK";
-    case Control::savepoint: return "SAVEPOINT sqlane";
-    case Control::release: return "RELEASE sqlane";
-    case Control::rollback_to: return "ROLLBACK TO sqlane";
-    case Control::job_savepoint: return "SAVEPOINT sqlane_job";
-    case Control::job_release: return "RELEASE sqlane_job";
-    case Control::job_rollback_to: return "ROLLBACK TO sqlane_job";
-    case Control::enforce_keys_at_once: return "PRAGMA defer_foreign_keys=OFF";
-    case Control::schema_version: return "PRAGMA schema_version";
-  }
-  return "";
+const std::string_view& Connection::text_of(Control control) noexcept {
+  static constexpr std::array<std::string_view, kControls> kTexts{
+      "BEGIN DEFERRED",
+      "BEGIN IMMEDIATE",
+      "BEGIN EXCLUSIVE",
+      "SELECT 1 FROM sqlite_master LIMIT 1",
+      "COMMIT",
+      "ROLLBACK",
+      "SAVEPOINT sqlane",
+      "RELEASE sqlane",
+      "ROLLBACK TO sqlane",
+      "SAVEPOINT sqlane_job",
+      "RELEASE sqlane_job",
+      "ROLLBACK TO sqlane_job",
+      "PRAGMA defer_foreign_keys=OFF",
+      "PRAGMA schema_version",
+  };
+  return kTexts[static_cast<std::size_t>(control)];
 }
 
 int Connection::schema_version() noexcept {
@@ -201,7 +201,9 @@ int Connection::prepare(Control control, sqlite3_stmt*& statement) noexcept {
   sqlite3_stmt*& kept = controls_[static_cast<std::size_t>(control)];
   int code = SQLITE_OK;
   if (kept == nullptr) {
-    code = sqlite3_prepare_v3(handle(), text_of(control), -1, SQLITE_PREPARE_PERSISTENT, &kept, nullptr);
+    const std::string_view text = text_of(control);
+    code = sqlite3_prepare_v3(handle(), text.data(), static_cast<int>(text.size()), SQLITE_PREPARE_PERSISTENT, &kept,
+                              nullptr);
   }
   statement = kept;
   return code;
@@ -210,6 +212,7 @@ int Connection::prepare(Control control, sqlite3_stmt*& statement) noexcept {
 int Connection::run(Control control) {
   sqlite3_stmt* statement = nullptr;
   if (const int code = prepare(control, statement); code != SQLITE_OK) return code;
+  const RunningStatement::Scope scope(running_, text_of(control));
   const int code = sqlite3_step(statement);
   const int reset = sqlite3_reset(statement);
   if (code == SQLITE_DONE || code == SQLITE_ROW) return SQLITE_OK;
@@ -307,7 +310,7 @@ void Connection::end_job(Enclosure enclosure) {
   if (violated != 0) {
     throw_failure({.extended_code = SQLITE_CONSTRAINT_FOREIGNKEY,
                    .message = "FOREIGN KEY constraint failed",
-                   .sql = text_of(Control::commit),
+                   .sql = std::string(text_of(Control::commit)),
                    .database = settings_.database});
   }
   if (std::exchange(defers_keys_, false)) run_or_fail(Control::enforce_keys_at_once);
@@ -451,6 +454,8 @@ CachedStatement& Connection::check_out(const SqlText& sql, Statement& holder) {
 
 void Connection::prepare(CachedStatement& statement, const SqlText& sql) {
   statement.text = sql.text;
+  statement.shown = statement.text;
+  statement.running = running_;
   statement.facts = scan_sql(sql.text);
   if (sql.text.find('\0') != std::string_view::npos) throw UsageError("the SQL text holds a NUL byte");
   if (sql.text.size() >= std::numeric_limits<int>::max()) throw UsageError("the SQL text is too long");

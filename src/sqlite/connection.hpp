@@ -13,6 +13,7 @@
 #include "sqlane/options.hpp"
 #include "sqlane/transaction.hpp"
 #include "sqlite/authorizer.hpp"
+#include "sqlite/running_statement.hpp"
 #include "sqlite/statement_cache.hpp"
 
 namespace sqlane::detail {
@@ -116,6 +117,10 @@ class Connection {
   // Throws CorruptError when the log contradicts itself.
   Checkpoint checkpoint_passive();
 
+  // Lets others see in `running` what it does; that must live as long as the connection.
+  void publish_to(RunningStatement& running) noexcept { running_ = &running; }
+  [[nodiscard]] RunningStatement* running() const noexcept { return running_; }
+
   [[nodiscard]] const ConnectionSettings& settings() const noexcept { return settings_; }
   [[nodiscard]] std::size_t cached_statements() const noexcept { return cache_.idle_count(); }
   [[nodiscard]] sqlite3* handle() const noexcept { return database_.getHandle(); }
@@ -158,7 +163,7 @@ class Connection {
   void expect_writable() const;
   [[nodiscard]] int extended_code(int code) const noexcept;
   std::string pragma(const char* sql);
-  [[nodiscard]] static const char* text_of(Control control) noexcept;
+  [[nodiscard]] static const std::string_view& text_of(Control control) noexcept;
   int run(Control control);
   void run_or_fail(Control control);
   void prepare(CachedStatement& statement, const SqlText& sql);
@@ -176,6 +181,7 @@ class Connection {
   SQLite::Database database_;
   std::array<sqlite3_stmt*, kControls> controls_{};
   StatementCache cache_;
+  RunningStatement* running_ = nullptr;
   std::string lost_transaction_;  // the error that ended it
   int wal_pages_ = 0;
   int schema_version_ = 0;  // that the idle statements were prepared for

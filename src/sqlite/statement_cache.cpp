@@ -3,9 +3,14 @@
 #include <cstdint>
 #include <sqlite3.h>
 
+#include "sqlite/running_statement.hpp"
+
 namespace sqlane::detail {
 
-CachedStatement::~CachedStatement() { sqlite3_finalize(handle); }
+CachedStatement::~CachedStatement() {
+  if (running != nullptr) running->wait_for_lookers();
+  sqlite3_finalize(handle);
+}
 
 std::size_t StatementCache::slot_of(const char* address) noexcept {
   constexpr std::uint64_t kGoldenRatio = 0x9e37'79b9'7f4a'7c15;  // Fibonacci hashing

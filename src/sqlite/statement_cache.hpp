@@ -14,6 +14,7 @@ struct sqlite3_stmt;
 
 namespace sqlane::detail {
 
+class RunningStatement;
 class Statement;
 
 // A prepared statement and what is known of it.
@@ -25,6 +26,8 @@ struct CachedStatement {
 
   sqlite3_stmt* handle = nullptr;
   std::string text;
+  std::string_view shown;               // the text, as published while it runs
+  RunningStatement* running = nullptr;  // where
   SqlFacts facts;
   bool is_read_only = true;
   bool holds_copies = false;  // of bound values
