@@ -55,17 +55,26 @@ class Core {
     waiter.site = site;
     waiter.priority = options.priority;
     Connection& writer = lane_.acquire(waiter, deadline(options.timeout), options.stop);
-    return {writer, [](void* lane, void*) noexcept { static_cast<WriterLane*>(lane)->release(); }, &lane_, nullptr};
+    Lease lease(
+        writer, [](void* lane, void*) noexcept { static_cast<WriterLane*>(lane)->release(); }, &lane_, nullptr);
+    limit(writer, options.statement_timeout, options.stop);
+    return lease;
   }
 
   [[nodiscard]] Lease lend_reader(const ReadOptions& options, CallSite site) {
-    if (settings_.is_memory()) return lend_writer({.timeout = options.timeout}, site);
-    Readers::Slot& slot = readers_.acquire(deadline(options.timeout), site);
-    return {slot.resource(),
-            [](void* readers, void* loan) noexcept {
-              static_cast<Readers*>(readers)->release(*static_cast<Readers::Slot*>(loan));
-            },
-            &readers_, &slot};
+    if (settings_.is_memory()) {
+      return lend_writer(
+          {.timeout = options.timeout, .statement_timeout = options.statement_timeout, .stop = options.stop}, site);
+    }
+    Readers::Slot& slot = readers_.acquire(deadline(options.timeout), site, options.stop);
+    Lease lease(
+        slot.resource(),
+        [](void* readers, void* loan) noexcept {
+          static_cast<Readers*>(readers)->release(*static_cast<Readers::Slot*>(loan));
+        },
+        &readers_, &slot);
+    limit(slot.resource(), options.statement_timeout, options.stop);
+    return lease;
   }
 
   void shut() noexcept {
@@ -108,6 +117,12 @@ class Core {
 
   [[nodiscard]] Clock::time_point deadline(std::optional<std::chrono::milliseconds> timeout) const {
     return clock_.deadline(timeout.value_or(options_.acquire_timeout));
+  }
+
+  // For as long as it is lent out.
+  static void limit(Connection& connection, std::optional<std::chrono::milliseconds> statement_timeout,
+                    const std::stop_token& stop) {
+    if (statement_timeout || stop.stop_possible()) connection.set_limits(statement_timeout, stop);
   }
 
   [[nodiscard]] std::unique_ptr<Connection> open(Role role) {
@@ -278,14 +293,18 @@ void Database::run_write(const WriteOptions& options, CallSite site, detail::Wri
   core().run(job);
 }
 
-Transaction Database::begin(Behavior behavior, CallSite site) {
-  detail::Lease lease = lend_writer({}, site);
+Transaction Database::begin(Behavior behavior, CallSite site) { return begin({}, behavior, site); }
+
+Transaction Database::begin(const WriteOptions& options, Behavior behavior, CallSite site) {
+  detail::Lease lease = lend_writer(options, site);
   lease.keep_alive(core_);
   return {std::move(lease), behavior};
 }
 
-Snapshot Database::snapshot(CallSite site) const {
-  detail::Lease lease = lend_reader({}, site);
+Snapshot Database::snapshot(CallSite site) const { return snapshot({}, site); }
+
+Snapshot Database::snapshot(const ReadOptions& options, CallSite site) const {
+  detail::Lease lease = lend_reader(options, site);
   lease.keep_alive(core_);
   return {std::move(lease), Snapshot::Pin::at_once};
 }

@@ -132,7 +132,10 @@ class Database {
   // Guards, for code that cannot be a closure. A Transaction holds the lane,
   // a Snapshot a reader, until it ends.
   [[nodiscard]] Transaction begin(Behavior behavior = Behavior::immediate, CallSite site = CallSite::current());
+  [[nodiscard]] Transaction begin(const WriteOptions& options, Behavior behavior = Behavior::immediate,
+                                  CallSite site = CallSite::current());
   [[nodiscard]] Snapshot snapshot(CallSite site = CallSite::current()) const;
+  [[nodiscard]] Snapshot snapshot(const ReadOptions& options, CallSite site = CallSite::current()) const;
 
   // For a shared memory database, this and the next paragraph hold for the last
   // Database that is closed; the others merely let go.

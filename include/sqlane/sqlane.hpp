@@ -8,6 +8,7 @@
 #include "sqlane/error.hpp"
 #include "sqlane/lane.hpp"
 #include "sqlane/options.hpp"
+#include "sqlane/retry.hpp"
 #include "sqlane/rows.hpp"
 #include "sqlane/snapshot.hpp"
 #include "sqlane/sql.hpp"

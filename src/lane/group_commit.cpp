@@ -9,6 +9,9 @@
 namespace sqlane::detail {
 namespace {
 
+// Of one job, or of beginning a transaction; each on a new connection.
+constexpr int kAttempts = 3;
+
 std::string message_of(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
@@ -22,12 +25,21 @@ std::string message_of(const std::exception_ptr& error) {
 }  // namespace
 
 bool GroupCommit::run(Job& job) noexcept {
+  bool can_go_on = run_once(job);
+  while (Job* const next = again_.take()) can_go_on = run_once(*next);
+  return can_go_on;
+}
+
+bool GroupCommit::run_once(Job& job) noexcept {
   Enclosure enclosure = Enclosure::none;
+  ++job.attempts;
+  if (job.is_interruptible) commit();  // what it could take down with it
   try {
-    if (!is_open_) begin();
+    if (!is_open_) begin(job);
   } catch (...) {
     job.error = std::current_exception();
     settle(job, TransactionState::rolled_back);
+    end();
     return false;
   }
   Connection& connection = writer_.get();
@@ -38,6 +50,7 @@ bool GroupCommit::run(Job& job) noexcept {
     job.transaction.attach(connection);
     job.run(job.transaction.transaction());
     job.transaction.expect_complete();
+    if (job.is_interruptible) connection.clear_limits();
     connection.end_job(enclosure);
     job.transaction.detach();
     members_.add(job);
@@ -49,10 +62,20 @@ bool GroupCommit::run(Job& job) noexcept {
   return true;
 }
 
-void GroupCommit::begin() {
-  before_();
-  writer_.get().begin(Behavior::immediate);
-  is_open_ = true;
+void GroupCommit::begin(const Job& job) {
+  for (int attempt = 1;; ++attempt) {
+    try {
+      before_();
+      Connection& connection = writer_.get();
+      if (job.is_interruptible) connection.set_limits(job.options->statement_timeout, job.options->stop);
+      connection.begin(Behavior::immediate);
+      is_open_ = true;
+      return;
+    } catch (const Error& error) {
+      if (attempt == kAttempts || classify(error.extended_code()).recovery != Recovery::reconnect) throw;
+      writer_.retire();
+    }
+  }
 }
 
 GroupCommit::Enclosure GroupCommit::enclosure_for(const Job& job) {
@@ -64,9 +87,8 @@ GroupCommit::Enclosure GroupCommit::enclosure_for(const Job& job) {
 void GroupCommit::undo(Job& job, Enclosure enclosure) noexcept {
   job.transaction.detach();
   Connection& connection = writer_.get();
-  if (!connection.lost_transaction() && count_ == 0) {
-    end();
-  } else if (!connection.lost_transaction()) {
+  if (job.is_interruptible) connection.clear_limits();
+  if (!connection.lost_transaction() && count_ > 0) {
     try {
       if (enclosure == Enclosure::savepoint) {
         connection.undo_job();
@@ -77,13 +99,43 @@ void GroupCommit::undo(Job& job, Enclosure enclosure) noexcept {
       connection.lose_transaction(error.what());
     }
   }
-  const bool is_lost = is_open_ && connection.lost_transaction();
-  settle(job, is_lost ? TransactionState::aborted : TransactionState::rolled_back);
-  if (is_lost) abort_members(job);
+  const bool is_lost = connection.lost_transaction();
+  const bool reconnects = is_worth_reconnecting(job, job.error);
+  if (is_lost) {
+    abort_members(job);
+  } else if (reconnects) {
+    commit();
+  } else if (count_ == 0) {
+    end();
+  }
+  if (reconnects) {
+    job.error = nullptr;
+    writer_.retire();
+    again_.add(job);
+  } else {
+    settle(job, is_lost ? TransactionState::aborted : TransactionState::rolled_back);
+  }
+}
+
+bool GroupCommit::is_worth_reconnecting(const Job& job, const std::exception_ptr& error) noexcept {
+  if (job.options->retry != Retry::safe || job.attempts >= kAttempts) return false;
+  try {
+    std::rethrow_exception(error);
+  } catch (const CommitOutcomeUnknown&) {
+    return false;
+  } catch (const Error& known) {
+    return classify(known.extended_code()).recovery == Recovery::reconnect;
+  } catch (...) {
+    return false;
+  }
 }
 
 void GroupCommit::abort_members(const Job& culprit) noexcept {
   while (Job* const member = members_.take()) {
+    if (is_worth_reconnecting(*member, culprit.error)) {
+      again_.add(*member);
+      continue;
+    }
     try {
       throw TransactionAborted(
           "undone, because the write at " + culprit.site.to_string() +

@@ -50,6 +50,9 @@ class Writer {
 //                  └─ SQLite ends the transaction (disk full, I/O error, …), or the job
 //                     cannot be undone alone ──► none       each job: aborted
 //
+// A job that failed because of its connection's state (Recovery::reconnect), and
+// those that were lost with it, are run again on a new connection if they may be.
+//
 // Invariants
 //  1. A job is in members_ exactly while the open transaction holds all of its
 //     changes and none of it has been decided; the transaction holds no others.
@@ -82,10 +85,12 @@ class GroupCommit {
  private:
   using Enclosure = Connection::Enclosure;
 
-  void begin();
+  bool run_once(Job& job) noexcept;
+  void begin(const Job& job);
   [[nodiscard]] Enclosure enclosure_for(const Job& job);
   void undo(Job& job, Enclosure enclosure) noexcept;
   void abort_members(const Job& culprit) noexcept;
+  [[nodiscard]] static bool is_worth_reconnecting(const Job& job, const std::exception_ptr& error) noexcept;
   void fail_members(TransactionState state) noexcept;
   void settle(Job& job, TransactionState state) noexcept;
   void end() noexcept;
@@ -96,6 +101,7 @@ class GroupCommit {
   Claim first_ = Claim::job;
   std::size_t count_ = 0;
   JobList members_;
+  JobList again_;  // to be run again on a new connection
   JobList settled_;
 };
 

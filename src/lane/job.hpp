@@ -50,6 +50,7 @@ struct Job : Waiter {
   const WriteOptions* options;
   const SqlText* statement = nullptr;  // when it is nothing but this one
   JobTransaction transaction;
+  int attempts = 0;
   Job* behind_in_list = nullptr;
 };
 

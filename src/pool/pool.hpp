@@ -6,6 +6,7 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <utility>
@@ -64,18 +65,19 @@ class Pool {
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
-  // Throws TimeoutError, ClosedError, or what the factory throws.
+  // Throws TimeoutError, ClosedError, InterruptedError when `stop` is requested
+  // before it is the caller's turn, or what the factory throws.
   // Give the slot back with release().
-  [[nodiscard]] Slot& acquire(Clock::time_point deadline, CallSite site) SQLANE_EXCLUDES(mutex_) {
+  [[nodiscard]] Slot& acquire(Clock::time_point deadline, CallSite site, const std::stop_token& stop = {})
+      SQLANE_EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
     if (is_closed_) throw_closed();
+    if (stop.stop_requested()) throw_stopped(site);
     Slot* slot = take();
-    if (slot == nullptr) slot = &wait(lock, deadline, site);
-    lend(*slot, site, std::this_thread::get_id());
-    if (slot->resource_ == nullptr) {
-      lock.unlock();
-      fill(*slot);
-    }
+    if (slot != nullptr) lend(*slot, site, std::this_thread::get_id());
+    lock.unlock();
+    if (slot == nullptr) slot = &wait(deadline, site, stop);
+    if (slot->resource_ == nullptr) fill(*slot);
     return *slot;
   }
 
@@ -188,20 +190,30 @@ class Pool {
     return slot;
   }
 
-  Slot& wait(MutexLock& lock, Clock::time_point deadline, const CallSite& site) SQLANE_REQUIRES(mutex_) {
+  // Returns a slot that is lent to the caller.
+  Slot& wait(Clock::time_point deadline, const CallSite& site, const std::stop_token& stop) SQLANE_EXCLUDES(mutex_) {
     Waiter self{.site = site, .thread = std::this_thread::get_id(), .since = clock_.now(), .wake = {}};
+    // Its destructor waits for a notification that is under way, so it has to come after the lock's.
+    const std::stop_callback on_stop(stop, [&] {
+      const MutexLock lock(mutex_);
+      self.wake.notify_one();
+    });
+    MutexLock lock(mutex_);
     const auto place = waiters_.insert(waiters_.end(), &self);
-    Slot* slot = nullptr;
-    while (true) {
+    Slot* slot = is_closed_ ? nullptr : take();
+    while (slot == nullptr && !is_closed_ && !stop.stop_requested() && clock_.now() < deadline) {
       clock_.wait_until(self.wake, lock, deadline);
       slot = self.granted != nullptr ? self.granted : is_closed_ ? nullptr : take();
-      if (slot != nullptr || is_closed_ || clock_.now() >= deadline) break;
     }
     if (self.granted == nullptr) waiters_.erase(place);
     // Two returns in a row may both have notified this thread alone.
     if (!waiters_.empty() && !(idle_.empty() && empty_.empty())) waiters_.front()->wake.notify_one();
-    if (slot != nullptr) return *slot;
+    if (slot != nullptr) {
+      lend(*slot, site, self.thread);
+      return *slot;
+    }
     if (is_closed_) throw_closed();
+    if (stop.stop_requested()) throw_stopped(site);
     throw TimeoutError("no reader came free in time for " + site.to_string() + "; held by " + holders(),
                        {.retryable = true});
   }
@@ -231,6 +243,10 @@ class Pool {
       (is_idle ? idle_ : empty_).push_back(&slot);
     }
     if (oldest != nullptr) oldest->wake.notify_one();
+  }
+
+  [[noreturn]] static void throw_stopped(const CallSite& site) {
+    throw InterruptedError("stopped while waiting for a reader at " + site.to_string());
   }
 
   [[noreturn]] static void throw_closed() { throw ClosedError("the database has been closed"); }

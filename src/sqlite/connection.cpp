@@ -18,10 +18,6 @@ using std::chrono::milliseconds;
 
 constexpr int kMostSnapshotRetries = 100;
 
-int milliseconds_of(milliseconds timeout) {
-  return static_cast<int>(std::min<std::int64_t>(timeout.count(), std::numeric_limits<int>::max()));
-}
-
 std::string_view describe(SqlMistake mistake) {
   switch (mistake) {
     case SqlMistake::none: break;
@@ -48,7 +44,7 @@ SQLite::Database open_handle(const ConnectionSettings& settings) {
   flags |= settings.role == Role::reader ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
   flags |= settings.is_memory() ? SQLITE_OPEN_MEMORY | SQLITE_OPEN_CREATE : SQLITE_OPEN_NOFOLLOW;
   try {
-    return SQLite::Database(settings.database.c_str(), flags, milliseconds_of(settings.busy_timeout));
+    return SQLite::Database(settings.database.c_str(), flags);
   } catch (const SQLite::Exception& error) {
     throw OpenError(
         "cannot open \"" + settings.database + "\": " + error.what(),
@@ -59,9 +55,13 @@ SQLite::Database open_handle(const ConnectionSettings& settings) {
 }  // namespace
 
 Connection::Connection(ConnectionSettings settings, Clock& clock)
-    : settings_(std::move(settings)), database_(open_handle(settings_)), cache_(settings_.statement_cache) {
+    : settings_(std::move(settings)),
+      busy_wait_(clock, settings_.busy_timeout),
+      limits_(clock),
+      database_(open_handle(settings_)),
+      cache_(settings_.statement_cache) {
   try {
-    configure(clock);
+    configure();
   } catch (const Error& error) {
     for (sqlite3_stmt*& control : controls_) sqlite3_finalize(std::exchange(control, nullptr));
     throw OpenError("cannot open \"" + settings_.database + "\": " + error.what(),
@@ -77,8 +77,9 @@ Connection::~Connection() {
   for (sqlite3_stmt* control : controls_) sqlite3_finalize(control);
 }
 
-void Connection::configure(Clock& clock) {
+void Connection::configure() {
   sqlite3_extended_result_codes(handle(), 1);
+  busy_wait_.install(handle());
   harden(handle());
   authorizer_.install(handle());
   // The first look at the file: is it a database, whole, and of a format we know?
@@ -91,11 +92,8 @@ void Connection::configure(Clock& clock) {
   if (settings_.role == Role::reader) return;
 
   expect_writable();
-  if (!settings_.is_memory()) switch_to_wal(clock);
-  const bool syncs_commits = settings_.durability == Durability::full;
-  pragma(settings_.is_memory() ? "PRAGMA synchronous=OFF"
-         : syncs_commits       ? "PRAGMA synchronous=FULL"
-                               : "PRAGMA synchronous=NORMAL");
+  if (!settings_.is_memory()) switch_to_wal();
+  set_durability(settings_.durability);
   if (spill_breaks_savepoints(sqlite3_libversion_number())) pragma("PRAGMA cache_spill=OFF");
   sqlite3_wal_hook(
       handle(),
@@ -129,21 +127,40 @@ void Connection::expect_writable() const {
 // Switching needs the file for a moment alone. SQLite answers BUSY to whoever
 // comes second without calling the busy handler, and answers the old mode where
 // it cannot switch at all. https://sqlite.org/pragma.html#pragma_journal_mode
-void Connection::switch_to_wal(Clock& clock) {
-  const Clock::time_point deadline = clock.deadline(settings_.busy_timeout);
-  milliseconds pause{1};
-  while (true) {
+void Connection::switch_to_wal() {
+  for (int attempt = 0;; ++attempt) {
     try {
       const std::string mode = pragma("PRAGMA journal_mode=WAL");
       if (mode != "wal")
         throw IoError("the file system does not support write-ahead logging (journal mode " + mode + ")");
       return;
     } catch (const BusyError&) {
-      if (clock.now() >= deadline) throw;
+      if (!busy_wait_.wait(attempt)) throw;
     }
-    clock.sleep_until(std::min(deadline, clock.now() + pause));
-    pause = std::min(pause * 2, milliseconds(50));
   }
+}
+
+void Connection::set_durability(Durability durability) {
+  settings_.durability = durability;
+  const bool syncs_commits = durability == Durability::full;
+  pragma(settings_.is_memory() ? "PRAGMA synchronous=OFF"
+         : syncs_commits       ? "PRAGMA synchronous=FULL"
+                               : "PRAGMA synchronous=NORMAL");
+}
+
+void Connection::set_limits(std::optional<std::chrono::milliseconds> timeout, const std::stop_token& stop) {
+  limits_.set(handle(), timeout, stop);
+  busy_wait_.set_stop(stop);
+}
+
+void Connection::clear_limits() noexcept {
+  limits_.clear(handle());
+  busy_wait_.set_stop({});
+}
+
+void Connection::begin_limited_statement() {
+  if (limits_.stop_requested()) throw InterruptedError("stopped before the statement", {.code = SQLITE_INTERRUPT});
+  limits_.begin_statement();
 }
 
 std::string Connection::pragma(const char* sql) {
@@ -240,9 +257,9 @@ void Connection::begin(Behavior behavior) {
 }
 
 bool Connection::try_begin() {
-  sqlite3_busy_timeout(handle(), 0);
+  busy_wait_.turn_off();
   const int code = run(Control::begin_immediate);
-  sqlite3_busy_timeout(handle(), milliseconds_of(settings_.busy_timeout));
+  busy_wait_.turn_on();
   expects_transaction_ = code == SQLITE_OK;
   return expects_transaction_;
 }
@@ -253,8 +270,14 @@ void Connection::begin_snapshot() {
 }
 
 void Connection::commit() {
-  commit_started_ = false;
-  run_or_fail(Control::commit);
+  // BUSY leaves the transaction open, to be committed again.
+  for (int attempt = 0;; ++attempt) {
+    commit_started_ = false;
+    const int code = run(Control::commit);
+    if (code == SQLITE_OK) break;
+    const bool can_wait = (code & 0xff) == SQLITE_BUSY && code != SQLITE_BUSY_SNAPSHOT && in_transaction();
+    if (!can_wait || !busy_wait_.wait(attempt)) fail(code, text_of(Control::commit));
+  }
   expects_transaction_ = false;
 }
 
@@ -378,6 +401,7 @@ bool Connection::tidy() noexcept {
   rollback();
   lost_transaction_.clear();
   defers_keys_ = false;  // it ended with the transaction
+  if (limits_.is_set()) clear_limits();
   return !is_broken_;
 }
 
@@ -518,6 +542,24 @@ void Connection::check_in(CachedStatement& statement) noexcept {
   cache_.check_in(statement);
 }
 
+// Throws what the caller asked for by a limit, instead of SQLite's word for it.
+void Connection::expect_not_interrupted(int code, const Failure& failure) const {
+  const bool is_interrupted = (code & 0xff) == SQLITE_INTERRUPT && limits_.cause() != StatementLimits::Cause::none;
+  const bool gave_up_waiting = (code & 0xff) == SQLITE_BUSY && limits_.stop_requested();
+  if (!is_interrupted && !gave_up_waiting) return;
+  const ErrorDetails details{.code = code & 0xff,
+                             .extended_code = failure.extended_code,
+                             .sql = failure.sql,
+                             .database = failure.database,
+                             .transaction_ended = failure.transaction_ended};
+  const std::string where = " \"" + failure.sql + "\" on " + failure.database;
+  if (is_interrupted && limits_.cause() == StatementLimits::Cause::timeout) {
+    throw TimeoutError(
+        "the statement ran for longer than " + std::to_string(limits_.timeout().count()) + " ms:" + where, details);
+  }
+  throw InterruptedError("a stop was requested during" + where, details);
+}
+
 // The connection's newest error, where it is the one that `code` tells of.
 int Connection::extended_code(int code) const noexcept {
   const int newest = sqlite3_extended_errcode(handle());
@@ -537,7 +579,8 @@ void Connection::fail(int code, std::string_view sql) {
   // The commit had begun, and the transaction is neither open nor committed.
   // https://sqlite.org/c3ref/commit_hook.html
   failure.outcome_unknown = ended && commit_started_;
-  if (failure.outcome_unknown) is_broken_ = true;
+  if (failure.outcome_unknown || classify(failure.extended_code).recovery == Recovery::reconnect) is_broken_ = true;
+  if (limits_.is_set() && !failure.outcome_unknown) expect_not_interrupted(code, failure);
   throw_failure(std::move(failure));
 }
 

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -13,8 +15,11 @@
 #include "sqlane/options.hpp"
 #include "sqlane/transaction.hpp"
 #include "sqlite/authorizer.hpp"
+#include "sqlite/busy_wait.hpp"
+#include "sqlite/errors.hpp"
 #include "sqlite/running_statement.hpp"
 #include "sqlite/statement_cache.hpp"
+#include "sqlite/statement_limits.hpp"
 
 namespace sqlane::detail {
 
@@ -117,6 +122,17 @@ class Connection {
   // Throws CorruptError when the log contradicts itself.
   Checkpoint checkpoint_passive();
 
+  // Until clear_limits(), or tidy(): each statement ends with TimeoutError after
+  // running for `timeout`, and with InterruptedError when a stop is requested.
+  void set_limits(std::optional<std::chrono::milliseconds> timeout, const std::stop_token& stop);
+  void clear_limits() noexcept;
+
+  // Changes what a commit survives. Requires: no transaction.
+  void set_durability(Durability durability);
+
+  // Locks of other processes that were met so far.
+  [[nodiscard]] std::uint64_t locks_met() const noexcept { return busy_wait_.met(); }
+
   // Lets others see in `running` what it does; that must live as long as the connection.
   void publish_to(RunningStatement& running) noexcept { running_ = &running; }
   [[nodiscard]] RunningStatement* running() const noexcept { return running_; }
@@ -127,6 +143,9 @@ class Connection {
 
   // For Statement.
   //
+  void begin_statement() {
+    if (limits_.is_set()) begin_limited_statement();
+  }
   // Call before a statement runs that may insert, then ask afterwards: the row
   // that it inserted itself, or 0. SQLite alone answers with an earlier
   // statement's row when this one inserted none.
@@ -158,8 +177,10 @@ class Connection {
   static constexpr std::size_t kControls = 14;
 
   [[noreturn]] void throw_lost_transaction() const;
-  void configure(Clock& clock);
-  void switch_to_wal(Clock& clock);
+  void configure();
+  void switch_to_wal();
+  void begin_limited_statement();
+  void expect_not_interrupted(int code, const Failure& failure) const;
   void expect_writable() const;
   [[nodiscard]] int extended_code(int code) const noexcept;
   std::string pragma(const char* sql);
@@ -178,6 +199,8 @@ class Connection {
 
   ConnectionSettings settings_;
   Authorizer authorizer_;
+  BusyWait busy_wait_;
+  StatementLimits limits_;
   SQLite::Database database_;
   std::array<sqlite3_stmt*, kControls> controls_{};
   StatementCache cache_;

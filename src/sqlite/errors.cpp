@@ -15,18 +15,28 @@ namespace {
 constexpr std::array kRules{
     ErrorRule{SQLITE_ABORT_ROLLBACK, ErrorKind::aborted, false},
     ErrorRule{SQLITE_ABORT, ErrorKind::interrupted, false},
-    ErrorRule{SQLITE_BUSY, ErrorKind::busy, true},
-    ErrorRule{SQLITE_LOCKED_SHAREDCACHE, ErrorKind::busy, true},
+    ErrorRule{SQLITE_BUSY_SNAPSHOT, ErrorKind::busy, true, Recovery::start_over},
+    ErrorRule{SQLITE_BUSY, ErrorKind::busy, true, Recovery::wait},
+    ErrorRule{SQLITE_LOCKED_SHAREDCACHE, ErrorKind::busy, true, Recovery::reconnect},
     ErrorRule{SQLITE_LOCKED, ErrorKind::usage, false},  // by a statement of the same connection
-    ErrorRule{SQLITE_PROTOCOL, ErrorKind::busy, true},
+    ErrorRule{SQLITE_PROTOCOL, ErrorKind::busy, true, Recovery::reconnect},
     ErrorRule{SQLITE_PERM, ErrorKind::io, false},
     ErrorRule{SQLITE_READONLY_DBMOVED, ErrorKind::io, false},
     ErrorRule{SQLITE_READONLY, ErrorKind::read_only, false},
     ErrorRule{SQLITE_INTERRUPT, ErrorKind::interrupted, true},
+    ErrorRule{SQLITE_IOERR_LOCK, ErrorKind::io, true, Recovery::reconnect},
+    ErrorRule{SQLITE_IOERR_RDLOCK, ErrorKind::io, true, Recovery::reconnect},
+    ErrorRule{SQLITE_IOERR_UNLOCK, ErrorKind::io, true, Recovery::reconnect},
+    ErrorRule{SQLITE_IOERR_CHECKRESERVEDLOCK, ErrorKind::io, true, Recovery::reconnect},
+    ErrorRule{SQLITE_IOERR_BLOCKED, ErrorKind::io, true, Recovery::reconnect},
+    ErrorRule{SQLITE_IOERR_SHMOPEN, ErrorKind::io, true, Recovery::reconnect},
+    ErrorRule{SQLITE_IOERR_SHMSIZE, ErrorKind::io, true, Recovery::reconnect},
+    ErrorRule{SQLITE_IOERR_SHMLOCK, ErrorKind::io, true, Recovery::reconnect},
+    ErrorRule{SQLITE_IOERR_SHMMAP, ErrorKind::io, true, Recovery::reconnect},
     ErrorRule{SQLITE_IOERR, ErrorKind::io, false},
-    ErrorRule{SQLITE_CANTOPEN, ErrorKind::io, false},
+    ErrorRule{SQLITE_CANTOPEN, ErrorKind::io, false, Recovery::reconnect},
     ErrorRule{SQLITE_CORRUPT, ErrorKind::corrupt, false},
-    ErrorRule{SQLITE_NOTADB, ErrorKind::corrupt, false},
+    ErrorRule{SQLITE_NOTADB, ErrorKind::corrupt, false, Recovery::reconnect},
     ErrorRule{SQLITE_FULL, ErrorKind::disk_full, false},
     ErrorRule{SQLITE_SCHEMA, ErrorKind::schema, true},
     ErrorRule{SQLITE_TOOBIG, ErrorKind::type, false},
@@ -121,7 +131,7 @@ ErrorRule classify(int extended_code) noexcept {
   for (const ErrorRule& rule : kRules) {
     if (rule.code == extended_code || rule.code == (extended_code & 0xff)) return rule;
   }
-  return {extended_code, ErrorKind::general, false};
+  return {extended_code, ErrorKind::general, false, Recovery::none};
 }
 
 void throw_failure(Failure failure) {

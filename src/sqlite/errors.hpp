@@ -24,10 +24,19 @@ enum class ErrorKind : std::uint8_t {
   usage,
 };
 
+// What mends the cause, before the same is tried again.
+enum class Recovery : std::uint8_t {
+  none,
+  wait,        // somebody else has a lock
+  start_over,  // the transaction's view is too old to write: roll back, begin again
+  reconnect,   // the connection's locks or its log are in a state that only a new one leaves behind
+};
+
 struct ErrorRule {
   int code;  // an extended result code, or a primary one for all below it
   ErrorKind kind;
   bool retryable;
+  Recovery recovery = Recovery::none;
 };
 
 // https://sqlite.org/rescode.html

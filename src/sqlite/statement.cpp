@@ -83,6 +83,7 @@ int Statement::parameter_index(std::string_view name) const {
 
 bool Statement::step() {
   expect_live();
+  if (row_ == 0) connection_->begin_statement();
   const RunningStatement::Scope scope(connection_->running(), cached_->shown);
   const int code = sqlite3_step(handle_);
   if (code == SQLITE_ROW) {

@@ -21,30 +21,37 @@ TEST(Errors, AreClassifiedByWhatTheCallerCanDo) {
     int code;
     ErrorKind kind;
     bool is_retryable;
+    Recovery recovery = Recovery::none;
   };
   constexpr Case kCases[] = {
       {SQLITE_ERROR, ErrorKind::general, false},
       {SQLITE_ERROR_MISSING_COLLSEQ, ErrorKind::general, false},
       {SQLITE_SCHEMA, ErrorKind::schema, true},
-      {SQLITE_BUSY, ErrorKind::busy, true},
-      {SQLITE_BUSY_SNAPSHOT, ErrorKind::busy, true},
-      {SQLITE_BUSY_RECOVERY, ErrorKind::busy, true},
-      {SQLITE_BUSY_TIMEOUT, ErrorKind::busy, true},
+      {SQLITE_BUSY, ErrorKind::busy, true, Recovery::wait},
+      {SQLITE_BUSY_SNAPSHOT, ErrorKind::busy, true, Recovery::start_over},
+      {SQLITE_BUSY_RECOVERY, ErrorKind::busy, true, Recovery::wait},
+      {SQLITE_BUSY_TIMEOUT, ErrorKind::busy, true, Recovery::wait},
       {SQLITE_LOCKED, ErrorKind::usage, false},
-      {SQLITE_LOCKED_SHAREDCACHE, ErrorKind::busy, true},
-      {SQLITE_PROTOCOL, ErrorKind::busy, true},
+      {SQLITE_LOCKED_SHAREDCACHE, ErrorKind::busy, true, Recovery::reconnect},
+      {SQLITE_PROTOCOL, ErrorKind::busy, true, Recovery::reconnect},
       {SQLITE_READONLY, ErrorKind::read_only, false},
       {SQLITE_READONLY_DIRECTORY, ErrorKind::read_only, false},
       {SQLITE_READONLY_DBMOVED, ErrorKind::io, false},
       {SQLITE_IOERR, ErrorKind::io, false},
       {SQLITE_IOERR_FSYNC, ErrorKind::io, false},
-      {SQLITE_IOERR_SHMMAP, ErrorKind::io, false},
-      {SQLITE_CANTOPEN, ErrorKind::io, false},
-      {SQLITE_CANTOPEN_SYMLINK, ErrorKind::io, false},
+      {SQLITE_IOERR_READ, ErrorKind::io, false},
+      {SQLITE_IOERR_LOCK, ErrorKind::io, true, Recovery::reconnect},
+      {SQLITE_IOERR_RDLOCK, ErrorKind::io, true, Recovery::reconnect},
+      {SQLITE_IOERR_UNLOCK, ErrorKind::io, true, Recovery::reconnect},
+      {SQLITE_IOERR_SHMOPEN, ErrorKind::io, true, Recovery::reconnect},
+      {SQLITE_IOERR_SHMLOCK, ErrorKind::io, true, Recovery::reconnect},
+      {SQLITE_IOERR_SHMMAP, ErrorKind::io, true, Recovery::reconnect},
+      {SQLITE_CANTOPEN, ErrorKind::io, false, Recovery::reconnect},
+      {SQLITE_CANTOPEN_SYMLINK, ErrorKind::io, false, Recovery::reconnect},
       {SQLITE_PERM, ErrorKind::io, false},
       {SQLITE_CORRUPT, ErrorKind::corrupt, false},
       {SQLITE_CORRUPT_INDEX, ErrorKind::corrupt, false},
-      {SQLITE_NOTADB, ErrorKind::corrupt, false},
+      {SQLITE_NOTADB, ErrorKind::corrupt, false, Recovery::reconnect},
       {SQLITE_FULL, ErrorKind::disk_full, false},
       {SQLITE_NOMEM, ErrorKind::general, false},
       {SQLITE_INTERRUPT, ErrorKind::interrupted, true},
@@ -64,6 +71,7 @@ TEST(Errors, AreClassifiedByWhatTheCallerCanDo) {
     const ErrorRule rule = classify(one.code);
     EXPECT_EQ(rule.kind, one.kind) << one.code;
     EXPECT_EQ(rule.retryable, one.is_retryable) << one.code;
+    EXPECT_EQ(rule.recovery, one.recovery) << one.code;
   }
 }
 

@@ -1,0 +1,42 @@
+#include "sqlite/statement_limits.hpp"
+
+#include <sqlite3.h>
+#include <utility>
+
+namespace sqlane::detail {
+namespace {
+
+constexpr int kInstructions = 1000;  // of SQLite's virtual machine, between two questions: some 10 µs
+
+}  // namespace
+
+void StatementLimits::set(sqlite3* connection, std::optional<std::chrono::milliseconds> timeout, std::stop_token stop) {
+  timeout_ = timeout;
+  stop_ = std::move(stop);
+  is_set_ = true;
+  begin_statement();
+  sqlite3_progress_handler(connection, kInstructions, &StatementLimits::ask, this);
+}
+
+void StatementLimits::clear(sqlite3* connection) noexcept {
+  if (!std::exchange(is_set_, false)) return;
+  sqlite3_progress_handler(connection, 0, nullptr, nullptr);
+  stop_ = {};
+}
+
+void StatementLimits::begin_statement() noexcept {
+  cause_ = Cause::none;
+  if (timeout_) deadline_ = clock_.deadline(*timeout_);
+}
+
+int StatementLimits::ask(void* self) noexcept {
+  auto& limits = *static_cast<StatementLimits*>(self);
+  if (limits.stop_.stop_requested()) {
+    limits.cause_ = Cause::stop;
+  } else if (limits.timeout_ && limits.clock_.now() >= limits.deadline_) {
+    limits.cause_ = Cause::timeout;
+  }
+  return limits.cause_ == Cause::none ? 0 : 1;
+}
+
+}  // namespace sqlane::detail
