@@ -227,6 +227,7 @@ int Connection::prepare(Control control, sqlite3_stmt*& statement) noexcept {
 }
 
 int Connection::run(Control control) {
+  if (is_of_another_process()) return SQLITE_MISUSE;
   sqlite3_stmt* statement = nullptr;
   if (const int code = prepare(control, statement); code != SQLITE_OK) return code;
   const RunningStatement::Scope scope(running_, text_of(control));
@@ -392,6 +393,9 @@ std::size_t Connection::page_cache_bytes() const noexcept {
 bool Connection::in_transaction() const noexcept { return sqlite3_get_autocommit(handle()) == 0; }
 
 void Connection::throw_lost_transaction() const {
+  if (is_of_another_process()) {
+    throw UsageError("the database was opened before this process was forked: it belongs to the parent");
+  }
   throw TransactionAborted("the transaction was rolled back: " + lost_transaction_,
                            {.database = settings_.database, .transaction_ended = true});
 }

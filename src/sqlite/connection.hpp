@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "base/clock.hpp"
+#include "base/fork.hpp"
 #include "sqlane/detail/statement.hpp"
 #include "sqlane/options.hpp"
 #include "sqlane/transaction.hpp"
@@ -90,10 +91,13 @@ class Connection {
   void lose_transaction(const char* reason) noexcept;
 
   [[nodiscard]] bool in_transaction() const noexcept;
-  // Throws TransactionAborted when SQLite has ended the transaction by itself.
+  // Throws TransactionAborted when SQLite has ended the transaction by itself,
+  // UsageError in a child of fork.
   void expect_live_transaction() const {
-    if (!lost_transaction_.empty()) throw_lost_transaction();
+    if (!lost_transaction_.empty() || is_of_another_process()) throw_lost_transaction();
   }
+  // It must not be touched then.
+  [[nodiscard]] bool is_of_another_process() const noexcept { return generation_ != ForkGeneration::now(); }
   [[nodiscard]] bool lost_transaction() const noexcept { return !lost_transaction_.empty(); }
 
   // Ends what a careless owner left: statements are revoked, a transaction is
@@ -198,6 +202,7 @@ class Connection {
   [[nodiscard]] bool has_spilled() const noexcept;
 
   ConnectionSettings settings_;
+  const std::uint32_t generation_ = ForkGeneration::now();
   Authorizer authorizer_;
   BusyWait busy_wait_;
   StatementLimits limits_;

@@ -130,4 +130,10 @@ fs::path prepare_database_file(const fs::path& path) {
   return absolute;
 }
 
+FileIdentity identity_of(const fs::path& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) refuse(path, describe(errno));
+  return {.device = static_cast<std::uint64_t>(status.st_dev), .inode = static_cast<std::uint64_t>(status.st_ino)};
+}
+
 }  // namespace sqlane::detail

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <compare>
+#include <cstdint>
 #include <filesystem>
 
 namespace sqlane::detail {
@@ -13,6 +15,17 @@ namespace sqlane::detail {
 // device, a symbolic link in place of the file, a network file system, a
 // write-ahead log of a format that came after ours.
 [[nodiscard]] std::filesystem::path prepare_database_file(const std::filesystem::path& path);
+
+// Tells files apart, whatever their paths.
+struct FileIdentity {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+
+  friend auto operator<=>(const FileIdentity&, const FileIdentity&) = default;
+};
+
+// Throws OpenError when there is no such file.
+[[nodiscard]] FileIdentity identity_of(const std::filesystem::path& path);
 
 // Can processes share memory through a file there, as WAL mode needs?
 // `type` is f_type of statfs(2). https://sqlite.org/wal.html#noshm

@@ -114,7 +114,7 @@ ExecuteResult Statement::execute() {
 }
 
 void Statement::give_back() noexcept {
-  if (connection_ == nullptr) return;
+  if (connection_ == nullptr || connection_->is_of_another_process()) return;
   sqlite3_reset(handle_);
   std::exchange(connection_, nullptr)->check_in(*std::exchange(cached_, nullptr));
   handle_ = nullptr;

@@ -294,8 +294,10 @@ TEST_F(Transactions, KeepRowsApartFromTheirEnd) {
 }
 
 TEST_F(Transactions, RefuseRowsInsteadOfCrashingWhenTheSourceOfManyEndsThem) {
-  const auto end_them = [&] {
-    Transaction tx = db.begin();
+  const auto end_them = [&] {  // in a child, which cannot use the parent's database
+    Database own = Database::in_memory();
+    own.execute("CREATE TABLE note (title TEXT)");
+    Transaction tx = own.begin();
     const testing::GeneratedRange rows(1, 4, [&](int number) {
       if (number == 2) tx.rollback();
       return std::to_string(number);

@@ -1,0 +1,94 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <stop_token>
+
+#include "base/clock.hpp"
+#include "base/fork.hpp"
+#include "base/mutex.hpp"
+#include "care/checkpoint_governor.hpp"
+#include "lane/job.hpp"
+#include "lane/writer_lane.hpp"
+#include "pool/pool.hpp"
+#include "sqlane/detail/lease.hpp"
+#include "sqlane/options.hpp"
+#include "sqlite/connection.hpp"
+
+namespace sqlane::detail {
+
+// One open database: wires the rooms, and owns the order of starting and
+// stopping. Shared by the Databases of one file (or of one named memory
+// database) in this process, and by the guards that are alive.
+//
+// Start: the writer first (it makes the file a WAL database), readers on demand.
+// Stop: no new work; readers; checkpointer; the writer last, whose closing
+// copies the log into the file and deletes it.
+// In the child of a fork: refused, and never destroyed.
+//
+// Safe to use from any thread.
+class Core {
+ public:
+  // Throws OpenError.
+  [[nodiscard]] static std::shared_ptr<Core> open(Options options, ConnectionSettings settings);
+
+  void run(Job& job) { lane_.run(job, deadline(job.options->timeout)); }
+  [[nodiscard]] Lease lend_writer(const WriteOptions& options, CallSite site);
+  [[nodiscard]] Lease lend_reader(const ReadOptions& options, CallSite site);
+
+  // The stronger durability holds for all who share it.
+  void raise_durability(Durability durability);
+
+  // The part of close() that does not wait.
+  void shut() noexcept;
+  // Throws UsageError when the calling thread holds the lane or a reader, which close() would wait for.
+  void expect_closable(const CallSite& site);
+  void close();
+
+  // Counts the Databases in front of it. False when the last one has left already.
+  [[nodiscard]] bool join() noexcept;
+  // True for the last one.
+  [[nodiscard]] bool leave() noexcept { return --databases_ == 0; }
+  [[nodiscard]] bool is_abandoned() const noexcept { return databases_ == 0; }
+
+  [[nodiscard]] bool is_of_another_process() const noexcept { return generation_ != ForkGeneration::now(); }
+
+  [[nodiscard]] const Options& options() const noexcept { return options_; }
+  [[nodiscard]] std::optional<LaneHolder> lane_holder() { return lane_.holder(); }
+
+ private:
+  using Readers = Pool<Connection>;
+
+  Core(Options options, ConnectionSettings settings);
+  ~Core() = default;
+
+  [[nodiscard]] Clock::time_point deadline(std::optional<std::chrono::milliseconds> timeout) const {
+    return clock_.deadline(timeout.value_or(options_.acquire_timeout));
+  }
+  [[nodiscard]] Lease lease_of_writer(Connection& writer, const WriteOptions& options);
+  [[nodiscard]] std::unique_ptr<Connection> open(Role role);
+  [[nodiscard]] std::unique_ptr<Connection> open_writer();
+  [[nodiscard]] LaneHooks hooks();
+  [[nodiscard]] Clock::duration linger() const;
+
+  // Constant after construction.
+  Clock& clock_ = Clock::steady();
+  const std::uint32_t generation_ = ForkGeneration::watch();
+  const Options options_;
+  const ConnectionSettings settings_;
+
+  std::atomic<Durability> durability_;
+  bool is_memory_filled_ = false;  // of the lane's holder
+  std::atomic<int> databases_ = 1;
+
+  // Destroyed from the bottom up: readers before the writer.
+  WriterLane lane_;
+  CheckpointGovernor governor_;
+  Readers readers_;
+
+  Mutex closing_;  // one close() at a time
+};
+
+}  // namespace sqlane::detail

@@ -1,0 +1,159 @@
+#include "sqlane/database.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "database/core.hpp"
+#include "database/open_databases.hpp"
+#include "lane/job.hpp"
+#include "sqlite/connection.hpp"
+#include "sqlite/database_file.hpp"
+
+namespace sqlane {
+namespace {
+
+using detail::ConnectionSettings;
+using detail::Core;
+using detail::OpenDatabases;
+
+constexpr const char* kMemory = ":memory:";
+
+Options complete(Options options) {
+  constexpr std::size_t kMostReaders = 1000;
+  constexpr std::size_t kMostPages = std::numeric_limits<int>::max() / 8;
+  if (options.readers == 0) options.readers = std::max<std::size_t>(4, std::thread::hardware_concurrency());
+  if (options.readers > kMostReaders) {
+    throw UsageError("Options::readers must be at most " + std::to_string(kMostReaders));
+  }
+  if (options.acquire_timeout.count() < 0) throw UsageError("Options::acquire_timeout must not be negative");
+  if (options.busy_timeout.count() < 0) throw UsageError("Options::busy_timeout must not be negative");
+  if (options.checkpoint_pages == 0 || options.checkpoint_pages > kMostPages) {
+    throw UsageError("Options::checkpoint_pages must be from 1 to " + std::to_string(kMostPages));
+  }
+  if (options.page_cache / 1024 > kMostPages) throw UsageError("Options::page_cache is too large");
+  if (options.batch.jobs == 0) throw UsageError("Options::batch.jobs must be at least 1");
+  return options;
+}
+
+ConnectionSettings settings_for(const Options& options, std::string database) {
+  return {.database = std::move(database),
+          .durability = options.durability,
+          .busy_timeout = options.busy_timeout,
+          .statement_cache = options.statement_cache,
+          .page_cache = options.page_cache};
+}
+
+void expect_own_process(const Core& core) {
+  if (!core.is_of_another_process()) return;
+  throw UsageError("the database was opened before this process was forked; a child can open it only after exec");
+}
+
+std::shared_ptr<Core> open_memory(const Options& options) {
+  return Core::open(options, settings_for(options, kMemory));
+}
+
+}  // namespace
+
+Database Database::open(const std::filesystem::path& path, Options options) {
+  options.path = path;
+  return open(std::move(options));
+}
+
+Database Database::open(Options options) {
+  options = complete(std::move(options));
+  const std::filesystem::path file = detail::prepare_database_file(options.path);
+  Database database(OpenDatabases::of_this_process().file(
+      detail::identity_of(file), [&] { return Core::open(options, settings_for(options, file.string())); }));
+  database.core_->raise_durability(options.durability);
+  return database;
+}
+
+Database Database::in_memory(Options options) { return Database(open_memory(complete(std::move(options)))); }
+
+Database Database::in_memory(std::string_view name, Options options) {
+  if (name.empty()) throw UsageError("a shared memory database needs a name");
+  options = complete(std::move(options));
+  return Database(OpenDatabases::of_this_process().memory(std::string(name), [&] { return open_memory(options); }));
+}
+
+Database::Database(std::shared_ptr<detail::Core> core) : core_(std::move(core)) {}
+
+Database::Database(Database&& other) noexcept
+    : core_(std::move(other.core_)), is_closed_(other.is_closed_.exchange(true)) {}
+
+Database& Database::operator=(Database&& other) noexcept {
+  if (this == &other) return *this;
+  leave();
+  core_ = std::move(other.core_);
+  is_closed_ = other.is_closed_.exchange(true);
+  return *this;
+}
+
+Database::~Database() { leave(); }
+
+void Database::leave() noexcept {
+  if (is_closed_.exchange(true) || core_->is_of_another_process()) return;
+  if (core_->leave()) core_->shut();
+}
+
+void Database::close(CallSite site) {
+  if (core_ != nullptr) {
+    expect_own_process(*core_);
+    core_->expect_closable(site);
+  }
+  if (!is_closed_.exchange(true)) static_cast<void>(core_->leave());
+  if (core_ != nullptr && core_->is_abandoned()) core_->close();
+}
+
+const Options& Database::options() const { return core_ == nullptr ? core().options() : core_->options(); }
+
+std::optional<LaneHolder> Database::lane_holder() const { return core().lane_holder(); }
+
+detail::Core& Database::core() const {
+  if (is_closed_.load(std::memory_order_relaxed)) throw ClosedError("the database has been closed");
+  expect_own_process(*core_);
+  return *core_;
+}
+
+detail::Lease Database::lend_writer(const WriteOptions& options, CallSite site) {
+  return core().lend_writer(options, site);
+}
+
+detail::Lease Database::lend_reader(const ReadOptions& options, CallSite site) const {
+  return core().lend_reader(options, site);
+}
+
+void Database::run_write(const WriteOptions& options, CallSite site, detail::WriteJob run,
+                         const detail::SqlText* statement) {
+  detail::Job job(run, options);
+  job.site = site;
+  job.statement = statement;
+  // Last, whatever the outcome: by then the lane is free, so callbacks may use the database.
+  struct CallBack {
+    detail::JobTransaction& transaction;
+    ~CallBack() { transaction.call_back(); }
+  } const call_back{job.transaction};
+  core().run(job);
+}
+
+Transaction Database::begin(Behavior behavior, CallSite site) { return begin({}, behavior, site); }
+
+Transaction Database::begin(const WriteOptions& options, Behavior behavior, CallSite site) {
+  detail::Lease lease = lend_writer(options, site);
+  lease.keep_alive(core_);
+  return {std::move(lease), behavior};
+}
+
+Snapshot Database::snapshot(CallSite site) const { return snapshot({}, site); }
+
+Snapshot Database::snapshot(const ReadOptions& options, CallSite site) const {
+  detail::Lease lease = lend_reader(options, site);
+  lease.keep_alive(core_);
+  return {std::move(lease), Snapshot::Pin::at_once};
+}
+
+}  // namespace sqlane

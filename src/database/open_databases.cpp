@@ -1,0 +1,48 @@
+#include "database/open_databases.hpp"
+
+#include "sqlane/error.hpp"
+
+namespace sqlane::detail {
+
+OpenDatabases& OpenDatabases::of_this_process() {
+  static OpenDatabases databases;
+  return databases;
+}
+
+std::shared_ptr<Core> OpenDatabases::file(const FileIdentity& identity, const Open& open) {
+  return join_or_open(files_, identity, open);
+}
+
+std::shared_ptr<Core> OpenDatabases::memory(const std::string& name, const Open& open) {
+  return join_or_open(memory_, name, open);
+}
+
+template <class Key>
+std::shared_ptr<Core> OpenDatabases::join_or_open(Places<Key>& places, const Key& key, const Open& open) {
+  static_cast<void>(ForkGeneration::watch());
+  const std::shared_ptr<Place> place = place_of(places, key);
+  const MutexLock opening(place->opening);
+  if (std::shared_ptr<Core> core = place->core.lock(); core != nullptr && core->join()) return core;
+  std::shared_ptr<Core> core = open();
+  const MutexLock lock(ForkGeneration::mutex());
+  place->core = core;
+  return core;
+}
+
+template <class Key>
+std::shared_ptr<OpenDatabases::Place> OpenDatabases::place_of(Places<Key>& places, const Key& key) {
+  const MutexLock lock(ForkGeneration::mutex());
+  const auto is_vacant = [](const auto& entry) {
+    return entry.second.use_count() == 1 && entry.second->core.expired();
+  };
+  std::erase_if(places, is_vacant);
+  std::shared_ptr<Place>& place = places[key];
+  if (place == nullptr) place = std::make_shared<Place>();
+  if (place->generation != ForkGeneration::now()) {
+    throw UsageError(
+        "the parent process has this database open since before the fork: a child can open it only after exec");
+  }
+  return place;
+}
+
+}  // namespace sqlane::detail

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "base/fork.hpp"
+#include "base/mutex.hpp"
+#include "database/core.hpp"
+#include "sqlane/options.hpp"
+#include "sqlite/database_file.hpp"
+
+namespace sqlane::detail {
+
+// The databases that are open in this process, so that all who open the same
+// one share its lane: files by their identity, whatever the path; memory
+// databases by their name. Safe to use from any thread, and in a child of fork.
+class OpenDatabases {
+ public:
+  using Open = std::function<std::shared_ptr<Core>()>;
+
+  static OpenDatabases& of_this_process();
+
+  // Joins the one that is open, or opens it. Throws UsageError in a child of
+  // fork whose parent has it open.
+  [[nodiscard]] std::shared_ptr<Core> file(const FileIdentity& identity, const Open& open);
+  [[nodiscard]] std::shared_ptr<Core> memory(const std::string& name, const Open& open);
+
+ private:
+  // Where one database is opened, by one thread at a time.
+  struct Place {
+    const std::uint32_t generation = ForkGeneration::now();
+    Mutex opening;
+    std::weak_ptr<Core> core;  // changed under `opening` and ForkGeneration::mutex()
+  };
+  template <class Key>
+  using Places = std::map<Key, std::shared_ptr<Place>>;
+
+  template <class Key>
+  std::shared_ptr<Core> join_or_open(Places<Key>& places, const Key& key, const Open& open);
+  template <class Key>
+  static std::shared_ptr<Place> place_of(Places<Key>& places, const Key& key);
+
+  Places<FileIdentity> files_;  // under ForkGeneration::mutex()
+  Places<std::string> memory_;  // likewise
+};
+
+}  // namespace sqlane::detail
