@@ -15,6 +15,7 @@
 
 #include "sqlane/call_site.hpp"
 #include "sqlane/detail/lease.hpp"
+#include "sqlane/detail/posted_write.hpp"
 #include "sqlane/detail/queries.hpp"
 #include "sqlane/detail/write_job.hpp"
 #include "sqlane/error.hpp"
@@ -22,6 +23,7 @@
 #include "sqlane/options.hpp"
 #include "sqlane/snapshot.hpp"
 #include "sqlane/transaction.hpp"
+#include "sqlane/write_future.hpp"
 
 namespace sqlane {
 
@@ -51,7 +53,8 @@ class Database {
 
   Database(Database&&) noexcept;
   Database& operator=(Database&&) noexcept;
-  ~Database();  // as close(), but does not wait for guards that are still alive
+  // As close(), but does not wait for guards that are still alive.
+  ~Database();
 
   // One statement, in a transaction of its own. Returns when it is durable.
   template <class... Args>
@@ -115,6 +118,24 @@ class Database {
     }
   }
 
+  // Likewise, but does not wait: the job runs on a thread of the library's own,
+  // or on that of another write, and so do its callbacks. Its outcome comes
+  // through the future, which may be dropped. Throws TimeoutError when
+  // Options::async_queue are on their way and stay so for WriteOptions::timeout.
+  template <std::invocable<Transaction&> Job>
+  auto write_async(Job job, CallSite site = CallSite::current()) {
+    return write_async(WriteOptions{}, std::move(job), site);
+  }
+  template <std::invocable<Transaction&> Job>
+  auto write_async(const WriteOptions& options, Job job, CallSite site = CallSite::current()) {
+    using Result = std::invoke_result_t<Job&, Transaction&>;
+    expect_lasting_result<Result>();
+    auto posted = std::make_unique<detail::PostedClosure<Job, Result>>(std::move(job));
+    WriteFuture<Result> future(posted->future(), core_, site);
+    post_write(options, site, std::move(posted));
+    return future;
+  }
+
   // Runs `job(const Snapshot&)`; everything that it reads comes from one
   // committed state, fixed by its first query.
   template <std::invocable<const Snapshot&> Job>
@@ -141,7 +162,8 @@ class Database {
   // Database that is closed; the others merely let go.
   //
   // Refuses new calls and fails those that wait with ClosedError, waits for those
-  // that run (up to Options::acquire_timeout, then TimeoutError naming them), and
+  // that run and for what write_async() was given (up to Options::acquire_timeout;
+  // then TimeoutError naming those that run, and ClosedError for the rest), and
   // closes all connections, the writer last. Closing twice does nothing. Where the
   // calling thread itself is inside a write or a read, or has a guard, it is a
   // UsageError, and the database stays open.
@@ -171,6 +193,8 @@ class Database {
   // `statement`: when the job is nothing but this one.
   void run_write(const WriteOptions& options, CallSite site, detail::WriteJob job,
                  const detail::SqlText* statement = nullptr);
+
+  void post_write(const WriteOptions& options, CallSite site, std::unique_ptr<detail::PostedWrite> job);
 
   [[nodiscard]] detail::Core& core() const;  // throws ClosedError
   void leave() noexcept;

@@ -64,8 +64,8 @@ struct Options {
     std::function<void(const LaneHolder&)> callback{};  // none: nobody watches
   } on_slow_write{};
 
-  // Called for one write in `every`, on the thread that committed it, after the
-  // commit. Must not throw.
+  // Called for one write in `every`, after it was committed, on the thread that
+  // asked for it (or, after write_async(), that ran it). Must not throw.
   struct WriteSampling {
     std::size_t every = 1000;
     std::function<void(const WriteTrace&)> callback{};  // none: nothing is sampled

@@ -13,3 +13,4 @@
 #include "sqlane/snapshot.hpp"
 #include "sqlane/sql.hpp"
 #include "sqlane/transaction.hpp"
+#include "sqlane/write_future.hpp"

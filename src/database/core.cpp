@@ -24,7 +24,13 @@ Core::Core(Options options, ConnectionSettings settings)
     : options_(std::move(options)),
       settings_(std::move(settings)),
       durability_(options_.durability),
-      lane_(hooks(), {.batch = options_.batch, .linger = linger()}, clock_),
+      lane_(hooks(),
+            {.database = settings_.database,
+             .batch = options_.batch,
+             .linger = linger(),
+             .posted = options_.async_queue,
+             .sample_every = options_.on_write_sample.callback ? options_.on_write_sample.every : 0},
+            clock_),
       governor_(
           static_cast<int>(options_.checkpoint_pages), [this] { return open(Role::checkpointer); },
           [this](Clock::time_point deadline) { return readers_.wait_for_turnover(deadline); }, clock_),
@@ -33,19 +39,27 @@ Core::Core(Options options, ConnectionSettings settings)
           clock_) {
   // Opens the writer now: whoever cannot open the file hears it here.
   lend_writer({}, CallSite::current()).give_back();
+  if (options_.on_slow_write.callback) watchdog_.emplace(lane_, options_.on_slow_write);
 }
 
 LaneHooks Core::hooks() {
   return {.open_writer = [this] { return open_writer(); },
           .before = [this] { governor_.expect_sound(); },
           .needs_care = [this](Connection& writer) { return !settings_.is_memory() && governor_.is_due(writer); },
-          .care = [this](Connection& writer) { governor_.checkpoint(writer); }};
+          .care = [this](Connection& writer) { governor_.checkpoint(writer); },
+          .sampled = [this](const WriteTrace& trace) { options_.on_write_sample.callback(trace); }};
 }
 
 // A commit that is synced costs so much that waiting for company pays.
 Clock::duration Core::linger() const {
   const bool syncs = options_.durability == Durability::full && !settings_.is_memory();
   return std::chrono::microseconds(syncs ? 200 : 0);
+}
+
+void Core::post(std::unique_ptr<PostedJob> job) {
+  const Clock::time_point end = deadline(job->options->timeout);
+  job->alive = shared_from_this();
+  lane_.post(std::move(job), end);
 }
 
 Lease Core::lend_writer(const WriteOptions& options, CallSite site) {
@@ -105,15 +119,20 @@ std::unique_ptr<Connection> Core::open_writer() {
 void Core::shut() noexcept {
   lane_.shut();
   readers_.shut();
+  lane_.settle_posted(deadline({}));
 }
 
 void Core::expect_closable(const CallSite& site) {
   lane_.expect_foreign_holder(site);
+  if (lane_.is_mine()) {
+    throw UsageError("closing at " + site.to_string() + ", in a callback of an asynchronous write, would wait for it");
+  }
   readers_.expect_foreign_holders(site);
 }
 
 void Core::close() {
-  shut();
+  lane_.shut();
+  readers_.shut();
   const MutexLock lock(closing_);
   const Clock::time_point end = deadline({});
   readers_.close(end);

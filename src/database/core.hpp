@@ -11,6 +11,7 @@
 #include "base/mutex.hpp"
 #include "care/checkpoint_governor.hpp"
 #include "lane/job.hpp"
+#include "lane/watchdog.hpp"
 #include "lane/writer_lane.hpp"
 #include "pool/pool.hpp"
 #include "sqlane/detail/lease.hpp"
@@ -29,19 +30,20 @@ namespace sqlane::detail {
 // In the child of a fork: refused, and never destroyed.
 //
 // Safe to use from any thread.
-class Core {
+class Core : public std::enable_shared_from_this<Core> {
  public:
   // Throws OpenError.
   [[nodiscard]] static std::shared_ptr<Core> open(Options options, ConnectionSettings settings);
 
   void run(Job& job) { lane_.run(job, deadline(job.options->timeout)); }
+  void post(std::unique_ptr<PostedJob> job);
   [[nodiscard]] Lease lend_writer(const WriteOptions& options, CallSite site);
   [[nodiscard]] Lease lend_reader(const ReadOptions& options, CallSite site);
 
   // The stronger durability holds for all who share it.
   void raise_durability(Durability durability);
 
-  // The part of close() that does not wait.
+  // The part of close() that does not wait for those who hold something.
   void shut() noexcept;
   // Throws UsageError when the calling thread holds the lane or a reader, which close() would wait for.
   void expect_closable(const CallSite& site);
@@ -56,6 +58,7 @@ class Core {
   [[nodiscard]] bool is_of_another_process() const noexcept { return generation_ != ForkGeneration::now(); }
 
   [[nodiscard]] const Options& options() const noexcept { return options_; }
+  [[nodiscard]] bool is_lane_mine() { return lane_.is_mine(); }
   [[nodiscard]] std::optional<LaneHolder> lane_holder() { return lane_.holder(); }
 
  private:
@@ -67,7 +70,6 @@ class Core {
   [[nodiscard]] Clock::time_point deadline(std::optional<std::chrono::milliseconds> timeout) const {
     return clock_.deadline(timeout.value_or(options_.acquire_timeout));
   }
-  [[nodiscard]] Lease lease_of_writer(Connection& writer, const WriteOptions& options);
   [[nodiscard]] std::unique_ptr<Connection> open(Role role);
   [[nodiscard]] std::unique_ptr<Connection> open_writer();
   [[nodiscard]] LaneHooks hooks();
@@ -87,6 +89,7 @@ class Core {
   WriterLane lane_;
   CheckpointGovernor governor_;
   Readers readers_;
+  std::optional<Watchdog> watchdog_;
 
   Mutex closing_;  // one close() at a time
 };

@@ -140,6 +140,19 @@ void Database::run_write(const WriteOptions& options, CallSite site, detail::Wri
   core().run(job);
 }
 
+void Database::post_write(const WriteOptions& options, CallSite site, std::unique_ptr<detail::PostedWrite> write) {
+  auto job = std::make_unique<detail::PostedJob>(std::move(write), options);
+  job->site = site;
+  core().post(std::move(job));
+}
+
+void detail::expect_waiting_can_end(const std::weak_ptr<Core>& core, const CallSite& waiting, const CallSite& asked) {
+  const std::shared_ptr<Core> alive = core.lock();
+  if (alive == nullptr || alive->is_of_another_process() || !alive->is_lane_mine()) return;
+  throw UsageError("waiting at " + waiting.to_string() + ", inside a write, for the asynchronous write of " +
+                   asked.to_string() + " would never end: that comes after this one");
+}
+
 Transaction Database::begin(Behavior behavior, CallSite site) { return begin({}, behavior, site); }
 
 Transaction Database::begin(const WriteOptions& options, Behavior behavior, CallSite site) {

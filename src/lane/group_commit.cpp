@@ -5,6 +5,7 @@
 
 #include "sqlane/error.hpp"
 #include "sqlite/errors.hpp"
+#include "sqlite/sync_timer.hpp"
 
 namespace sqlane::detail {
 namespace {
@@ -33,6 +34,7 @@ bool GroupCommit::run(Job& job) noexcept {
 bool GroupCommit::run_once(Job& job) noexcept {
   Enclosure enclosure = Enclosure::none;
   ++job.attempts;
+  if (job.trace) taken_at_ = clock_.now();
   if (job.is_interruptible) commit();  // what it could take down with it
   try {
     if (!is_open_) begin(job);
@@ -48,8 +50,7 @@ bool GroupCommit::run_once(Job& job) noexcept {
     enclosure = enclosure_for(job);
     connection.begin_job(enclosure);
     job.transaction.attach(connection);
-    job.run(job.transaction.transaction());
-    job.transaction.expect_complete();
+    run_closure(job, connection);
     if (job.is_interruptible) connection.clear_limits();
     connection.end_job(enclosure);
     job.transaction.detach();
@@ -60,6 +61,23 @@ bool GroupCommit::run_once(Job& job) noexcept {
     undo(job, enclosure);
   }
   return true;
+}
+
+void GroupCommit::run_closure(Job& job, Connection& connection) {
+  if (!job.trace) {
+    job.run(job.transaction.transaction());
+    job.transaction.expect_complete();
+    return;
+  }
+  const Clock::time_point start = clock_.now();
+  job.trace->queue_wait = taken_at_ - job.asked;
+  job.trace->lock_wait = start - taken_at_;
+  job.run(job.transaction.transaction());
+  job.transaction.expect_complete();
+  job.closure_ended = clock_.now();
+  job.trace->run = job.closure_ended - start;
+  is_traced_ = true;
+  SyncTimer::install(connection.handle());
 }
 
 void GroupCommit::begin(const Job& job) {
@@ -154,9 +172,11 @@ void GroupCommit::commit() noexcept {
   Connection& connection = writer_.get();
   bool is_committed = false;
   try {
+    const Clock::duration synced_before = is_traced_ ? SyncTimer::taken() : Clock::duration::zero();
     connection.commit();
     is_committed = true;
     connection.expect_reachable();
+    if (is_traced_) trace_commit(SyncTimer::taken() - synced_before);
     while (Job* const member = members_.take()) settle(*member, TransactionState::committed);
   } catch (const CommitOutcomeUnknown&) {
     fail_members(TransactionState::outcome_unknown);
@@ -164,6 +184,16 @@ void GroupCommit::commit() noexcept {
     fail_members(is_committed ? TransactionState::outcome_unknown : TransactionState::rolled_back);
   }
   end();
+}
+
+void GroupCommit::trace_commit(Clock::duration sync) noexcept {
+  const Clock::time_point now = clock_.now();
+  for (Job* job = members_.first(); job != nullptr; job = job->behind_in_list) {
+    if (!job->trace) continue;
+    job->trace->commit = now - job->closure_ended;
+    job->trace->sync = sync;
+    job->trace->jobs = count_;
+  }
 }
 
 // Requires: an exception is being handled. Each gets one of its own, since they
@@ -177,12 +207,14 @@ void GroupCommit::fail_members(TransactionState state) noexcept {
 
 void GroupCommit::settle(Job& job, TransactionState state) noexcept {
   job.transaction.settle(state);
+  job.is_over.store(true, std::memory_order_release);
   settled_.add(job);
 }
 
 void GroupCommit::end() noexcept {
   writer_.tidy();
   is_open_ = false;
+  is_traced_ = false;
   count_ = 0;
 }
 

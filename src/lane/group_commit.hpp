@@ -69,7 +69,8 @@ class Writer {
 class GroupCommit {
  public:
   // `before` is called before each transaction; it may throw.
-  GroupCommit(Writer& writer, const std::function<void()>& before) : writer_(writer), before_(before) {}
+  GroupCommit(Writer& writer, const std::function<void()>& before, Clock& clock)
+      : writer_(writer), before_(before), clock_(clock) {}
   GroupCommit(const GroupCommit&) = delete;
   GroupCommit& operator=(const GroupCommit&) = delete;
 
@@ -86,22 +87,27 @@ class GroupCommit {
   using Enclosure = Connection::Enclosure;
 
   bool run_once(Job& job) noexcept;
+  void run_closure(Job& job, Connection& connection);
   void begin(const Job& job);
   [[nodiscard]] Enclosure enclosure_for(const Job& job);
   void undo(Job& job, Enclosure enclosure) noexcept;
   void abort_members(const Job& culprit) noexcept;
   [[nodiscard]] static bool is_worth_reconnecting(const Job& job, const std::exception_ptr& error) noexcept;
   void fail_members(TransactionState state) noexcept;
+  void trace_commit(Clock::duration sync) noexcept;
   void settle(Job& job, TransactionState state) noexcept;
   void end() noexcept;
 
   Writer& writer_;
   const std::function<void()>& before_;
+  Clock& clock_;
   bool is_open_ = false;
   Claim first_ = Claim::job;
   std::size_t count_ = 0;
   JobList members_;
-  JobList again_;  // to be run again on a new connection
+  Clock::time_point taken_at_;  // the job that runs, when it is traced
+  bool is_traced_ = false;      // one of the members at least
+  JobList again_;               // to be run again on a new connection
   JobList settled_;
 };
 

@@ -1,17 +1,22 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <thread>
+#include <utility>
 
 #include "base/signal.hpp"
 #include "lane/admission.hpp"
 #include "lane/batch.hpp"
 #include "sqlane/call_site.hpp"
+#include "sqlane/detail/posted_write.hpp"
 #include "sqlane/detail/write_job.hpp"
+#include "sqlane/lane.hpp"
 #include "sqlane/options.hpp"
 #include "sqlane/sql.hpp"
 #include "transaction/job_transaction.hpp"
@@ -33,8 +38,10 @@ struct Waiter : AdmissionQueue::Node {
   std::thread::id thread;
   Claim claim = Claim::hold;
   bool is_interruptible = false;
+  bool is_posted = false;  // nobody waits for it, so no signal is given
   Outcome outcome = Outcome::waiting;
   std::exception_ptr error;
+  std::atomic<bool> is_over = false;  // the waiting: it is admitted, or what becomes of it is known
   Signal signal;
 };
 
@@ -46,13 +53,45 @@ struct Job : Waiter {
     is_interruptible = how.statement_timeout.has_value() || how.stop.stop_possible();
   }
 
+  ~Job() = default;
+
+  // Tells those concerned of the outcome, which is final; the job may be gone afterwards.
+  void announce() noexcept;
+
   WriteJob run;
   const WriteOptions* options;
   const SqlText* statement = nullptr;  // when it is nothing but this one
   JobTransaction transaction;
   int attempts = 0;
+  std::optional<WriteTrace> trace;  // of those that are sampled
+  Clock::time_point closure_ended;  // likewise
   Job* behind_in_list = nullptr;
 };
+
+// A closure that nobody waits for. Owns itself, from posting to announce().
+struct PostedJob : Job {
+  PostedJob(std::unique_ptr<PostedWrite> closure, WriteOptions how)
+      : Job(WriteJob(*this), how), kept_options(std::move(how)), write(std::move(closure)) {
+    options = &kept_options;
+    if (kept_options.grouping == Grouping::own_thread) claim = Claim::job;  // it has none
+    is_posted = true;
+  }
+  void operator()(Transaction& tx) { write->run(tx); }
+
+  const WriteOptions kept_options;
+  std::shared_ptr<void> alive;  // the lane
+  const std::unique_ptr<PostedWrite> write;
+};
+
+inline void Job::announce() noexcept {
+  if (!is_posted) {
+    signal.give();
+    return;
+  }
+  const std::unique_ptr<PostedJob> self(static_cast<PostedJob*>(this));
+  transaction.call_back();
+  self->write->settle(std::move(error));
+}
 
 // Jobs in the order of their joining. A job is in one list at a time.
 class JobList {
@@ -62,6 +101,7 @@ class JobList {
   JobList& operator=(const JobList&) = delete;
 
   [[nodiscard]] bool empty() const noexcept { return first_ == nullptr; }
+  [[nodiscard]] Job* first() const noexcept { return first_; }
   void add(Job& job) noexcept {
     job.behind_in_list = nullptr;
     *end_ = &job;

@@ -9,10 +9,34 @@ namespace sqlane::detail {
 WriterLane::WriterLane(LaneHooks hooks, LaneSettings settings, Clock& clock)
     : hooks_(std::move(hooks)), settings_(settings), clock_(clock), writer_(hooks_.open_writer) {}
 
+WriterLane::~WriterLane() {
+  std::thread thread;
+  {
+    const MutexLock lock(mutex_);
+    is_thread_stopped_ = true;
+    assigned_or_stopped_.notify_one();
+    thread = std::move(thread_);
+  }
+  if (!thread.joinable()) return;
+  if (thread.get_id() == std::this_thread::get_id()) {
+    thread.detach();  // it was the last to keep the lane alive, and touches it no more
+  } else {
+    thread.join();
+  }
+}
+
 void WriterLane::run(Job& job, Clock::time_point deadline) {
+  sample(job);
   enter(job, deadline, job.options->stop);
   if (job.outcome == Waiter::Outcome::admitted) lead(job);
   if (job.error != nullptr) std::rethrow_exception(std::move(job.error));
+  if (job.trace) hooks_.sampled(*job.trace);
+}
+
+void WriterLane::sample(Job& job) {
+  if (settings_.sample_every == 0) return;
+  if (asked_.fetch_add(1, std::memory_order_relaxed) % settings_.sample_every != 0) return;
+  job.trace.emplace(WriteTrace{.site = job.site});
 }
 
 Connection& WriterLane::acquire(Waiter& waiter, Clock::time_point deadline, std::stop_token stop) {
@@ -20,7 +44,9 @@ Connection& WriterLane::acquire(Waiter& waiter, Clock::time_point deadline, std:
   if (waiter.error != nullptr) std::rethrow_exception(std::move(waiter.error));
   try {
     hooks_.before();
-    return writer_.get();
+    Connection& writer = writer_.get();
+    HeldHere::add();
+    return writer;
   } catch (...) {
     pass_on();
     throw;
@@ -28,6 +54,7 @@ Connection& WriterLane::acquire(Waiter& waiter, Clock::time_point deadline, std:
 }
 
 void WriterLane::release() noexcept {
+  HeldHere::remove();
   writer_.tidy();
   if (writer_.is_open() && hooks_.needs_care(writer_.get())) {
     care();
@@ -46,20 +73,10 @@ void WriterLane::care() noexcept {
 void WriterLane::enter(Waiter& waiter, Clock::time_point deadline, const std::stop_token& stop) {
   waiter.thread = std::this_thread::get_id();
   if (stop.stop_requested()) throw InterruptedError("stopped before it began: the write at " + waiter.site.to_string());
-  {
-    const MutexLock lock(mutex_);
-    if (is_closed_) throw ClosedError("the database has been closed");
-    expect_foreign_holder_locked(waiter.site);
-    waiter.asked = clock_.now();
-    if (!is_held_) {
-      waiter.outcome = Waiter::Outcome::admitted;
-      admit(waiter, waiter.asked);
-      return;
-    }
-    queue_.join(waiter);
-    waiting_.store(waiting_ + 1, std::memory_order_relaxed);
-    if (awaited_ != 0 && (waiting_ >= awaited_ || waiter.claim != Claim::job)) arrived_.notify_one();
-  }
+  std::optional<WaitEdge> edge;
+  // Others may wait for what this thread holds.
+  if (HeldHere::any() && clock_.now() < deadline) edge.emplace(*this, waiter.site, waiter.is_over);
+  if (admit_or_enqueue(waiter)) return;
   const auto stop_waiting = [&] {
     withdraw(waiter, std::make_exception_ptr(
                          InterruptedError("stopped while it waited: the write at " + waiter.site.to_string())));
@@ -80,6 +97,110 @@ void WriterLane::enter(Waiter& waiter, Clock::time_point deadline, const std::st
   }
 }
 
+// True when the lane is the waiter's own.
+bool WriterLane::admit_or_enqueue(Waiter& waiter) {
+  const MutexLock lock(mutex_);
+  if (is_closed_) throw ClosedError("the database has been closed");
+  expect_foreign_holder_locked(waiter.site);
+  waiter.asked = clock_.now();
+  if (is_held_) {
+    enqueue(waiter);
+    return false;
+  }
+  admit(waiter, waiter.asked);
+  return true;
+}
+
+void WriterLane::enqueue(Waiter& waiter) noexcept {
+  queue_.join(waiter);
+  waiting_.store(waiting_ + 1, std::memory_order_relaxed);
+  if (awaited_ != 0 && (waiting_ >= awaited_ || waiter.claim != Claim::job)) arrived_.notify_one();
+}
+
+void WriterLane::post(std::unique_ptr<PostedJob> job, Clock::time_point deadline) {
+  const bool waits = job->options->when_full == WhenFull::wait;
+  MutexLock lock(mutex_);
+  while (!is_closed_ && posted_ >= settings_.posted) {
+    if (waits) expect_foreign_holder_locked(job->site);
+    if (!waits || clock_.now() >= deadline) {
+      throw TimeoutError("there are " + std::to_string(posted_) + " asynchronous writes on their way already, at " +
+                             job->site.to_string(),
+                         {.retryable = true});
+    }
+    clock_.wait_until(posted_ended_, lock, deadline);
+  }
+  if (is_closed_) throw ClosedError("the database has been closed");
+  if (!thread_.joinable()) thread_ = std::thread([this] { serve(); });
+  ++posted_;
+  sample(*job);
+  PostedJob& taken_over = *job.release();
+  taken_over.thread = thread_.get_id();
+  taken_over.asked = clock_.now();
+  if (is_held_ || is_thread_busy_) {
+    enqueue(taken_over);
+  } else {
+    admit(taken_over, taken_over.asked);
+  }
+}
+
+// What the lane's own thread does: leads the batches that begin with a posted job.
+void WriterLane::serve() noexcept {
+  std::shared_ptr<void> alive;  // goes last: it may be the end of this lane
+  MutexLock lock(mutex_);
+  while (true) {
+    if (auto* const next = static_cast<Waiter*>(queue_.next()); next != nullptr && !is_held_) {
+      dequeue(*next, Waiter::Outcome::admitted);
+      admit(*next, clock_.now());
+    }
+    while (assigned_ == nullptr && !is_thread_stopped_) {
+      clock_.wait_until(assigned_or_stopped_, lock, Clock::time_point::max());
+    }
+    if (assigned_ == nullptr) return;
+    PostedJob& job = *std::exchange(assigned_, nullptr);
+    is_thread_busy_ = true;
+    lock.unlock();
+    std::shared_ptr<void> last_alive = std::exchange(alive, job.alive);
+    last_alive.reset();
+    lead(job);
+    lock.lock();
+    is_thread_busy_ = false;
+    if (is_thread_stopped_) return;
+  }
+}
+
+void WriterLane::settle_posted(Clock::time_point deadline) noexcept {
+  {
+    MutexLock lock(mutex_);
+    const bool waits_for_itself = is_mine_locked();
+    while (posted_ > 0 && !waits_for_itself && !(is_held_ && holder_claim_ == Claim::hold) && clock_.now() < deadline) {
+      clock_.wait_until(posted_ended_, lock, deadline);
+    }
+  }
+  fail_posted();
+}
+
+void WriterLane::fail_posted() noexcept {
+  JobList failed;
+  {
+    const MutexLock lock(mutex_);
+    while (auto* const waiter = static_cast<Waiter*>(queue_.next())) {
+      dequeue(*waiter, Waiter::Outcome::done);
+      waiter->error = std::make_exception_ptr(ClosedError("the database was closed before its turn came"));
+      failed.add(static_cast<Job&>(*waiter));
+    }
+  }
+  std::size_t posted = 0;
+  for (; Job* const job = failed.take(); ++posted) job->announce();
+  count_ended(posted);
+}
+
+void WriterLane::count_ended(std::size_t posted) noexcept {
+  if (posted == 0) return;
+  const MutexLock lock(mutex_);
+  posted_ -= posted;
+  posted_ended_.notify_all();
+}
+
 void WriterLane::withdraw(Waiter& waiter, std::exception_ptr error) noexcept {
   {
     const MutexLock lock(mutex_);
@@ -92,7 +213,8 @@ void WriterLane::withdraw(Waiter& waiter, std::exception_ptr error) noexcept {
 
 // Runs a batch, which begins with the caller's own job, and passes the lane on.
 void WriterLane::lead(Job& first) noexcept {
-  GroupCommit batch(writer_, hooks_.before);
+  HeldHere::add();
+  GroupCommit batch(writer_, hooks_.before, clock_);
   batch_began_ = first.asked;
   clean_bytes_ = 0;
   if (batch.run(first)) {
@@ -102,16 +224,17 @@ void WriterLane::lead(Job& first) noexcept {
       run_waiting(batch);
     }
   }
+  HeldHere::remove();
   const std::size_t jobs = batch.so_far().jobs;
   batch.commit();
   linger_.committed(jobs, waiting_.load(std::memory_order_relaxed));
   if (writer_.is_open() && hooks_.needs_care(writer_.get())) {
-    wake(batch.settled(), first);
+    announce(batch.settled(), first);
     care();
     pass_on();
   } else {
     pass_on();
-    wake(batch.settled(), first);
+    announce(batch.settled(), first);
   }
 }
 
@@ -134,13 +257,12 @@ Job* WriterLane::take_next(BatchSoFar batch) noexcept {
   }
   const MutexLock lock(mutex_);
   auto* const next = static_cast<Waiter*>(queue_.next());
-  if (next == nullptr || is_closed_) return nullptr;
+  if (next == nullptr) return nullptr;
   if (!joins(batch, {.claim = next->claim, .is_interruptible = next->is_interruptible}, settings_.batch)) {
     return nullptr;
   }
   dequeue(*next, Waiter::Outcome::taken);
-  holder_site_ = next->site;
-  held_since_ = now;
+  take_over(*next, now);
   return static_cast<Job*>(next);
 }
 
@@ -161,7 +283,7 @@ void WriterLane::linger(std::size_t jobs) noexcept {
 void WriterLane::pass_on() noexcept {
   MutexLock lock(mutex_);
   auto* const next = static_cast<Waiter*>(queue_.next());
-  if (next == nullptr) {
+  if (next == nullptr || (next->is_posted && is_thread_busy_)) {
     is_held_ = false;
     holder_thread_ = {};
     released_.notify_all();
@@ -170,20 +292,69 @@ void WriterLane::pass_on() noexcept {
   dequeue(*next, Waiter::Outcome::admitted);
   admit(*next, clock_.now());
   lock.unlock();
-  next->signal.give();
+  if (!next->is_posted) next->signal.give();
 }
 
-void WriterLane::wake(JobList& jobs, const Job& own) noexcept {
+// The caller's own job has its caller's ear already.
+void WriterLane::announce(JobList& jobs, const Job& own) noexcept {
+  std::size_t posted = 0;
   while (Job* const job = jobs.take()) {
-    if (job != &own) job->signal.give();
+    if (job->is_posted) {
+      ++posted;
+      if (job->trace && job->error == nullptr) hooks_.sampled(*job->trace);
+    } else if (job == &own) {
+      continue;
+    }
+    job->announce();
   }
+  count_ended(posted);
 }
 
-void WriterLane::admit(const Waiter& waiter, Clock::time_point now) noexcept {
+void WriterLane::admit(Waiter& waiter, Clock::time_point now) noexcept {
   is_held_ = true;
-  holder_site_ = waiter.site;
   holder_thread_ = waiter.thread;
+  waiter.outcome = Waiter::Outcome::admitted;
+  waiter.is_over.store(true, std::memory_order_release);
+  take_over(waiter, now);
+  if (!waiter.is_posted) return;
+  assigned_ = static_cast<PostedJob*>(&waiter);
+  assigned_or_stopped_.notify_one();
+}
+
+// What the lane is used for from now on.
+void WriterLane::take_over(const Waiter& waiter, Clock::time_point now) noexcept {
+  holder_claim_ = waiter.claim;
+  holder_site_ = waiter.site;
   held_since_ = now;
+  ++holds_;
+  if (!watcher_sleeps_) return;
+  watcher_sleeps_ = false;
+  watched_.notify_one();
+}
+
+std::optional<LaneHolder> WriterLane::await_slow_holder(Clock::duration threshold) {
+  MutexLock lock(mutex_);
+  while (!is_unwatched_) {
+    const Clock::time_point now = clock_.now();
+    if (!is_held_) {
+      watcher_sleeps_ = true;
+      clock_.wait_until(watched_, lock, Clock::time_point::max());
+    } else if (reported_hold_ == holds_) {
+      clock_.wait_until(watched_, lock, now + threshold);
+    } else if (now < held_since_ + threshold) {
+      clock_.wait_until(watched_, lock, held_since_ + threshold);
+    } else {
+      reported_hold_ = holds_;
+      return holder_locked();
+    }
+  }
+  return std::nullopt;
+}
+
+void WriterLane::stop_watching() noexcept {
+  const MutexLock lock(mutex_);
+  is_unwatched_ = true;
+  watched_.notify_one();
 }
 
 void WriterLane::dequeue(Waiter& waiter, Waiter::Outcome outcome) noexcept {
@@ -203,8 +374,29 @@ void WriterLane::expect_foreign_holder_locked(const CallSite& site) {
                    " would wait for this thread itself: the lane is " + describe_holder());
 }
 
+std::vector<Waitable::Holder> WriterLane::holders() {
+  const MutexLock lock(mutex_);
+  if (!is_held_) return {};
+  return {{holder_thread_, holder_site_}};
+}
+
+bool WriterLane::is_mine() {
+  const MutexLock lock(mutex_);
+  return is_mine_locked();
+}
+
+bool WriterLane::is_mine_locked() {
+  const std::thread::id self = std::this_thread::get_id();
+  return (is_held_ && holder_thread_ == self) || (is_thread_busy_ && thread_.get_id() == self);
+}
+
 void WriterLane::drain(Clock::time_point deadline) {
   shut();
+  {
+    MutexLock lock(mutex_);
+    while (posted_ > 0 && clock_.now() < deadline) clock_.wait_until(posted_ended_, lock, deadline);
+  }
+  fail_posted();
   MutexLock lock(mutex_);
   while (is_held_) {
     if (clock_.now() >= deadline) throw TimeoutError("the writer lane is still in use; " + describe_holder());
@@ -216,19 +408,37 @@ void WriterLane::shut() noexcept {
   const MutexLock lock(mutex_);
   is_closed_ = true;
   arrived_.notify_one();
+  posted_ended_.notify_all();  // for those who wait for room
+  // Those that nobody waits for stay, in their order.
+  AdmissionQueue posted;
   while (auto* const waiter = static_cast<Waiter*>(queue_.next())) {
+    if (waiter->is_posted) {
+      AdmissionQueue::leave(*waiter);
+      posted.join(*waiter);
+      continue;
+    }
     dequeue(*waiter, Waiter::Outcome::done);
     waiter->error = std::make_exception_ptr(ClosedError("the database has been closed"));
     waiter->signal.give();
   }
+  while (AdmissionQueue::Node* const node = posted.next()) {
+    AdmissionQueue::leave(*node);
+    queue_.join(*node);
+  }
 }
 
 std::optional<LaneHolder> WriterLane::holder() {
-  const std::string sql = writer_.running().text();
   const MutexLock lock(mutex_);
   if (!is_held_) return std::nullopt;
-  return LaneHolder{
-      .site = holder_site_, .sql = sql, .since = held_since_, .held = clock_.now() - held_since_, .waiting = waiting_};
+  return holder_locked();
+}
+
+LaneHolder WriterLane::holder_locked() {
+  return {.site = holder_site_,
+          .sql = writer_.running().text(),
+          .since = held_since_,
+          .held = clock_.now() - held_since_,
+          .waiting = waiting_};
 }
 
 std::size_t WriterLane::waiting() {

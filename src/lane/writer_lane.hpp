@@ -8,9 +8,11 @@
 #include <stop_token>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "base/clock.hpp"
 #include "base/mutex.hpp"
+#include "base/wait_graph.hpp"
 #include "lane/admission.hpp"
 #include "lane/batch.hpp"
 #include "lane/group_commit.hpp"
@@ -23,15 +25,19 @@ namespace sqlane::detail {
 
 // What the lane needs from those above it. Called by the lane's holder.
 struct LaneHooks {
-  Writer::Open open_writer;                     // for the first holder, and after a connection had to be retired
-  std::function<void()> before;                 // before each use of the writer; may throw
-  std::function<bool(Connection&)> needs_care;  // after a commit: is there something to do before the next?
-  std::function<void(Connection&)> care;        // that; must not throw
+  Writer::Open open_writer;                        // for the first holder, and after a connection had to be retired
+  std::function<void()> before;                    // before each use of the writer; may throw
+  std::function<bool(Connection&)> needs_care;     // after a commit: is there something to do before the next?
+  std::function<void(Connection&)> care;           // that; must not throw
+  std::function<void(const WriteTrace&)> sampled;  // after a job that was traced; must not throw
 };
 
 struct LaneSettings {
+  std::string database;  // as errors name it
   BatchLimits batch{};
-  Clock::duration linger{};  // at most so long, a commit waits for those who are likely to come
+  Clock::duration linger{};      // at most so long, a commit waits for those who are likely to come
+  std::size_t posted = 10'000;   // jobs that nobody waits for, at most
+  std::size_t sample_every = 0;  // one job in so many is traced; 0: none
 };
 
 // The one place that writes: a single connection, with one holder at a time.
@@ -48,11 +54,16 @@ struct LaneSettings {
 //      │        its turn, alone                                    though it has not woken yet)
 //      └────────────────────────────► done: deadline, stop token, close()
 //
+// A job that nobody waits for (PostedJob) is admitted on behalf of the lane's own
+// thread; it has no deadline of its own, and outlives shut().
+//
 // Invariants
 //  1. Under mutex_: at most one thread is admitted and has not given the lane
 //     back; then and only then is_held_ is true.
 //  2. Under mutex_: while the lane is not held, nobody waits: whoever gives it
-//     back admits the next one itself.
+//     back admits the next one itself. (Posted jobs may, while the lane's own
+//     thread is busy telling of its last batch: it looks again when it is done.
+//     Meanwhile others find the lane free, so that callbacks can use it.)
 //  3. A waiter leaves the queue under mutex_, at the hands of one thread, which
 //     decides its outcome and gives its signal; a deadline, a stop or a close()
 //     that comes later comes too late, and it waits for its batch to end.
@@ -61,17 +72,24 @@ struct LaneSettings {
 //     waking them overlaps with the next commit; and before any care (a
 //     checkpoint), which they need not wait for.
 //  6. A job that was taken is settled: nothing between two jobs of a batch can throw.
-class WriterLane {
+class WriterLane final : public Waitable {
  public:
   WriterLane(LaneHooks hooks, LaneSettings settings, Clock& clock);
   WriterLane(const WriterLane&) = delete;
   WriterLane& operator=(const WriterLane&) = delete;
+  ~WriterLane();
 
   // Runs the job, alone or with others, and returns when it is committed.
   // Throws what the job threw, or what kept it from being committed; and
   // TimeoutError naming the holder, InterruptedError, ClosedError, UsageError
   // when the calling thread holds the lane itself.
   void run(Job& job, Clock::time_point deadline) SQLANE_EXCLUDES(mutex_);
+
+  // Takes a job over, which announces its outcome itself. Such jobs are run by
+  // whoever has the lane, or by a thread of the lane's own, started with the
+  // first of them. Throws ClosedError; when too many are on their way, waits for
+  // `deadline` at most, then TimeoutError.
+  void post(std::unique_ptr<PostedJob> job, Clock::time_point deadline) SQLANE_EXCLUDES(mutex_);
 
   // For guards. Give it back with release(), from the same thread or another.
   // Throws likewise, or what opening the writer throws.
@@ -80,20 +98,34 @@ class WriterLane {
 
   // Throws UsageError when the calling thread holds the lane, so that waiting for it could not end.
   void expect_foreign_holder(const CallSite& site) SQLANE_EXCLUDES(mutex_);
+  // Whether what is posted now has to wait for the calling thread.
+  [[nodiscard]] bool is_mine() SQLANE_EXCLUDES(mutex_);
 
   // Refuses new calls and wakes those that wait with ClosedError.
   void shut() noexcept SQLANE_EXCLUDES(mutex_);
-  // shut(), then waits for the holder. Throws TimeoutError naming it.
+  // shut(), then waits for the posted jobs and for the holder. At the deadline it
+  // fails the former with ClosedError, and throws TimeoutError naming the latter.
   void drain(Clock::time_point deadline) SQLANE_EXCLUDES(mutex_);
+  // The part of drain() that does not wait for guards. Throws nothing.
+  void settle_posted(Clock::time_point deadline) noexcept SQLANE_EXCLUDES(mutex_);
   // Requires: drained.
   void close() noexcept { writer_.retire(); }
 
   // Who has the lane now; nothing while it is idle.
   [[nodiscard]] std::optional<LaneHolder> holder() SQLANE_EXCLUDES(mutex_);
   [[nodiscard]] std::size_t waiting() SQLANE_EXCLUDES(mutex_);
+  [[nodiscard]] std::vector<Holder> holders() override SQLANE_EXCLUDES(mutex_);
+  [[nodiscard]] std::string name() const override { return "the writer lane of " + settings_.database; }
+
+  // Returns once something has had the lane for `threshold`, still having it;
+  // each only once. For one thread; ends with nothing after stop_watching().
+  [[nodiscard]] std::optional<LaneHolder> await_slow_holder(Clock::duration threshold) SQLANE_EXCLUDES(mutex_);
+  void stop_watching() noexcept SQLANE_EXCLUDES(mutex_);
 
  private:
   void enter(Waiter& waiter, Clock::time_point deadline, const std::stop_token& stop) SQLANE_EXCLUDES(mutex_);
+  [[nodiscard]] bool admit_or_enqueue(Waiter& waiter) SQLANE_EXCLUDES(mutex_);
+  void enqueue(Waiter& waiter) noexcept SQLANE_REQUIRES(mutex_);
   void withdraw(Waiter& waiter, std::exception_ptr error) noexcept SQLANE_EXCLUDES(mutex_);
   void lead(Job& first) noexcept SQLANE_EXCLUDES(mutex_);
   void run_waiting(GroupCommit& batch) noexcept SQLANE_EXCLUDES(mutex_);
@@ -101,10 +133,17 @@ class WriterLane {
   void linger(std::size_t jobs) noexcept SQLANE_EXCLUDES(mutex_);
   void pass_on() noexcept SQLANE_EXCLUDES(mutex_);
   void care() noexcept SQLANE_EXCLUDES(mutex_);
-  static void wake(JobList& jobs, const Job& own) noexcept;
+  void announce(JobList& jobs, const Job& own) noexcept SQLANE_EXCLUDES(mutex_);
+  void serve() noexcept SQLANE_EXCLUDES(mutex_);
+  void sample(Job& job);
+  void fail_posted() noexcept SQLANE_EXCLUDES(mutex_);
+  void count_ended(std::size_t posted) noexcept SQLANE_EXCLUDES(mutex_);
 
+  [[nodiscard]] bool is_mine_locked() SQLANE_REQUIRES(mutex_);
   void expect_foreign_holder_locked(const CallSite& site) SQLANE_REQUIRES(mutex_);
-  void admit(const Waiter& waiter, Clock::time_point now) noexcept SQLANE_REQUIRES(mutex_);
+  void admit(Waiter& waiter, Clock::time_point now) noexcept SQLANE_REQUIRES(mutex_);
+  void take_over(const Waiter& waiter, Clock::time_point now) noexcept SQLANE_REQUIRES(mutex_);
+  [[nodiscard]] LaneHolder holder_locked() SQLANE_REQUIRES(mutex_);
   void dequeue(Waiter& waiter, Waiter::Outcome outcome) noexcept SQLANE_REQUIRES(mutex_);
   [[nodiscard]] std::string describe_holder() SQLANE_REQUIRES(mutex_);
 
@@ -127,9 +166,28 @@ class WriterLane {
   Condition released_;
   bool is_held_ SQLANE_GUARDED_BY(mutex_) = false;
   bool is_closed_ SQLANE_GUARDED_BY(mutex_) = false;
+  Claim holder_claim_ SQLANE_GUARDED_BY(mutex_) = Claim::hold;
   CallSite holder_site_ SQLANE_GUARDED_BY(mutex_);
   std::thread::id holder_thread_ SQLANE_GUARDED_BY(mutex_);
   Clock::time_point held_since_ SQLANE_GUARDED_BY(mutex_);
+  std::uint64_t holds_ SQLANE_GUARDED_BY(mutex_) = 0;  // so far, a batch's jobs one by one
+
+  // Jobs that nobody waits for.
+  std::size_t posted_ SQLANE_GUARDED_BY(mutex_) = 0;  // and not announced yet
+  Condition posted_ended_;
+  PostedJob* assigned_ SQLANE_GUARDED_BY(mutex_) = nullptr;  // admitted, for the lane's own thread
+  Condition assigned_or_stopped_;
+  bool is_thread_busy_ SQLANE_GUARDED_BY(mutex_) = false;
+  bool is_thread_stopped_ SQLANE_GUARDED_BY(mutex_) = false;
+  std::thread thread_ SQLANE_GUARDED_BY(mutex_);
+
+  // For the watchdog.
+  Condition watched_;
+  bool is_unwatched_ SQLANE_GUARDED_BY(mutex_) = false;
+  bool watcher_sleeps_ SQLANE_GUARDED_BY(mutex_) = false;  // until somebody takes the lane
+  std::uint64_t reported_hold_ SQLANE_GUARDED_BY(mutex_) = 0;
+
+  std::atomic<std::size_t> asked_ = 0;  // jobs, to sample one in so many
 };
 
 }  // namespace sqlane::detail

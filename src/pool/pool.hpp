@@ -1,11 +1,13 @@
 #pragma once
 
+#include <atomic>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <list>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -14,6 +16,7 @@
 
 #include "base/clock.hpp"
 #include "base/mutex.hpp"
+#include "base/wait_graph.hpp"
 #include "sqlane/call_site.hpp"
 #include "sqlane/error.hpp"
 
@@ -35,7 +38,7 @@ namespace sqlane::detail {
 //     has been notified that has not run yet.
 // Making and destroying resources happens outside the lock.
 template <class T>
-class Pool {
+class Pool final : public Waitable {
  public:
   using Factory = std::function<std::unique_ptr<T>()>;
   using Tidy = std::function<bool(T&)>;  // before each return; false retires the resource
@@ -78,10 +81,12 @@ class Pool {
     lock.unlock();
     if (slot == nullptr) slot = &wait(deadline, site, stop);
     if (slot->resource_ == nullptr) fill(*slot);
+    HeldHere::add();
     return *slot;
   }
 
   void release(Slot& slot) noexcept SQLANE_EXCLUDES(mutex_) {
+    HeldHere::remove();
     std::unique_ptr<T> retired;
     if (!tidy_(*slot.resource_)) retired = std::move(slot.resource_);
     MutexLock lock(mutex_);
@@ -112,7 +117,7 @@ class Pool {
     shut();
     MutexLock lock(mutex_);
     while (in_use() > 0) {
-      if (clock_.now() >= deadline) throw TimeoutError("the readers are still in use: " + holders());
+      if (clock_.now() >= deadline) throw TimeoutError("the readers are still in use: " + describe_holders());
       clock_.wait_until(returned_, lock, deadline);
     }
   }
@@ -150,6 +155,16 @@ class Pool {
     }
   }
 
+  // Those who hold something, when nothing is free.
+  [[nodiscard]] std::vector<Holder> holders() override SQLANE_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    if (!idle_.empty() || !empty_.empty()) return {};
+    std::vector<Holder> all;
+    for (const Slot& slot : slots_) all.push_back({slot.thread_, slot.site_});
+    return all;
+  }
+  [[nodiscard]] std::string name() const override { return "a reader"; }
+
   struct Counts {
     std::size_t idle = 0;
     std::size_t in_use = 0;
@@ -168,6 +183,7 @@ class Pool {
     Clock::time_point since;
     Condition wake;
     Slot* granted = nullptr;
+    std::atomic<bool> is_over = false;  // the waiting
   };
 
   void lend(Slot& slot, const CallSite& site, std::thread::id thread) SQLANE_REQUIRES(mutex_) {
@@ -193,6 +209,9 @@ class Pool {
   // Returns a slot that is lent to the caller.
   Slot& wait(Clock::time_point deadline, const CallSite& site, const std::stop_token& stop) SQLANE_EXCLUDES(mutex_) {
     Waiter self{.site = site, .thread = std::this_thread::get_id(), .since = clock_.now(), .wake = {}};
+    std::optional<WaitEdge> edge;
+    // Others may wait for what this thread holds.
+    if (HeldHere::any() && clock_.now() < deadline) edge.emplace(*this, site, self.is_over);
     // Its destructor waits for a notification that is under way, so it has to come after the lock's.
     const std::stop_callback on_stop(stop, [&] {
       const MutexLock lock(mutex_);
@@ -210,11 +229,12 @@ class Pool {
     if (!waiters_.empty() && !(idle_.empty() && empty_.empty())) waiters_.front()->wake.notify_one();
     if (slot != nullptr) {
       lend(*slot, site, self.thread);
+      self.is_over = true;
       return *slot;
     }
     if (is_closed_) throw_closed();
     if (stop.stop_requested()) throw_stopped(site);
-    throw TimeoutError("no reader came free in time for " + site.to_string() + "; held by " + holders(),
+    throw TimeoutError("no reader came free in time for " + site.to_string() + "; held by " + describe_holders(),
                        {.retryable = true});
   }
 
@@ -235,6 +255,7 @@ class Pool {
     Waiter* const oldest = waiters_.empty() ? nullptr : waiters_.front();
     if (oldest != nullptr && !is_closed_ && clock_.now() - oldest->since >= patience_) {
       oldest->granted = &slot;
+      oldest->is_over = true;
       lend(slot, oldest->site, oldest->thread);
       waiters_.pop_front();
     } else {
@@ -251,7 +272,7 @@ class Pool {
 
   [[noreturn]] static void throw_closed() { throw ClosedError("the database has been closed"); }
 
-  [[nodiscard]] std::string holders() SQLANE_REQUIRES(mutex_) {
+  [[nodiscard]] std::string describe_holders() SQLANE_REQUIRES(mutex_) {
     std::string text;
     for (const Slot& slot : slots_) {
       if (slot.state_ != Slot::State::in_use) continue;
