@@ -448,7 +448,10 @@ std::size_t WriterLane::waiting() {
 
 std::string WriterLane::describe_holder() {
   const auto held = std::chrono::duration_cast<std::chrono::milliseconds>(clock_.now() - held_since_);
-  return "held by " + holder_site_.to_string() + " for " + std::to_string(held.count()) + " ms";
+  const std::string sql = writer_.running().text();
+  return "held by " + holder_site_.to_string() + " for " + std::to_string(held.count()) + " ms" +
+         (sql.empty() ? "" : ", running \"" + sql + "\"") +
+         (sql.starts_with("BEGIN") ? ", for which another process has to give up the write lock" : "");
 }
 
 }  // namespace sqlane::detail

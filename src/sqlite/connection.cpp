@@ -307,6 +307,7 @@ void Connection::undo(Control rollback_to, Control release) {
   run_or_fail(rollback_to);
   if (spill_breaks_savepoints(sqlite3_libversion_number()) && has_spilled()) {
     lose_transaction("a savepoint was undone after the page cache had spilled, which this SQLite cannot commit safely");
+    is_broken_ = true;  // the count of spills is of the connection's whole life
     expect_live_transaction();
   }
   run_or_fail(release);
