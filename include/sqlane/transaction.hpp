@@ -72,9 +72,11 @@ class Transaction : public detail::Queries<Transaction, Access::write> {
   Transaction& operator=(const Transaction&) = delete;
   ~Transaction();
 
-  // Runs one statement to its end. A statement that fails has changed nothing
-  // (unless it asks for that with the conflict clause FAIL), and the transaction
-  // stays usable unless the error says transaction_ended().
+  // Runs one statement to its end. The transaction stays usable after a statement
+  // that failed, unless the error says transaction_ended(). One that a constraint
+  // refused has changed nothing (unless it asks for that with the conflict clause
+  // FAIL); one that changes several rows and fails otherwise, in a function say,
+  // can leave the first of them changed: a savepoint undoes those too.
   template <class... Args>
   ExecuteResult execute(detail::SqlFor<Access::write, Args...> sql, const Args&... args) {
     return detail::execute(connection(), sql.text(), args...);

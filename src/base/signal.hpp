@@ -29,12 +29,16 @@ class Signal {
     wake_.notify_one();
   }
 
+  // Of the one who awaits: whether looking was not enough.
+  [[nodiscard]] bool has_slept() const noexcept { return has_slept_; }
+
   [[nodiscard]] bool is_given() const noexcept { return state_.load(std::memory_order_acquire) == State::given; }
 
-  // False at the deadline; then it can be awaited again.
-  [[nodiscard]] bool await(Clock& clock, Clock::time_point deadline) SQLANE_EXCLUDES(mutex_) {
-    // Going to sleep and being woken costs both sides more than a short wait.
-    for (int i = 0; i < kLooks && !has_slept_; ++i) {
+  // False at the deadline; then it can be awaited again. Looks up to `looks`
+  // times, letting others run in between, before it sleeps: going to sleep and
+  // being woken costs both sides more than a short wait.
+  [[nodiscard]] bool await(Clock& clock, Clock::time_point deadline, int looks) SQLANE_EXCLUDES(mutex_) {
+    for (int i = 0; i < looks && !has_slept_; ++i) {
       if (is_given()) return true;
       std::this_thread::yield();
     }
@@ -51,9 +55,6 @@ class Signal {
 
  private:
   enum class State : std::uint8_t { waiting, asleep, given };
-
-  // With 100 threads on 2 cores, as good as any number from 8 on; with 8, twice as good as none.
-  static constexpr int kLooks = 32;
 
   std::atomic<State> state_ = State::waiting;
   bool has_slept_ = false;  // of the one who awaits

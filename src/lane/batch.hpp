@@ -63,4 +63,14 @@ class Linger {
   std::size_t seen_ = 0;
 };
 
+// How often somebody who waits looks before he sleeps. Looking is cheap where
+// the turn comes soon, as in a row of small commits; and takes the processor
+// from those who work where it does not.
+[[nodiscard]] constexpr int adapt_looks(int looks, bool was_enough) noexcept {
+  constexpr int kFewest = 4;
+  constexpr int kMost = 32;
+  if (was_enough) return looks + 4 < kMost ? looks + 4 : kMost;
+  return looks - 1 > kFewest ? looks - 1 : kFewest;
+}
+
 }  // namespace sqlane::detail

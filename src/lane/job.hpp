@@ -41,6 +41,7 @@ struct Waiter : AdmissionQueue::Node {
   bool is_posted = false;  // nobody waits for it, so no signal is given
   Outcome outcome = Outcome::waiting;
   std::exception_ptr error;
+  Clock::time_point admitted;         // when the lane became its own
   std::atomic<bool> is_over = false;  // the waiting: it is admitted, or what becomes of it is known
   Signal signal;
 };

@@ -83,7 +83,10 @@ void WriterLane::enter(Waiter& waiter, Clock::time_point deadline, const std::st
   };
   // Its destructor waits for a stop_waiting() that is under way.
   const std::stop_callback on_stop(stop, stop_waiting);
-  if (waiter.signal.await(clock_, deadline)) return;
+  const int looks = looks_.load(std::memory_order_relaxed);
+  const bool has_come = waiter.signal.await(clock_, deadline, looks);
+  looks_.store(adapt_looks(looks, !waiter.signal.has_slept()), std::memory_order_relaxed);
+  if (has_come) return;
   {
     const MutexLock lock(mutex_);
     if (waiter.outcome == Waiter::Outcome::waiting) {
@@ -93,7 +96,7 @@ void WriterLane::enter(Waiter& waiter, Clock::time_point deadline, const std::st
           {.retryable = true});
     }
   }
-  while (!waiter.signal.await(clock_, Clock::time_point::max())) {
+  while (!waiter.signal.await(clock_, Clock::time_point::max(), looks)) {
   }
 }
 
@@ -215,7 +218,7 @@ void WriterLane::withdraw(Waiter& waiter, std::exception_ptr error) noexcept {
 void WriterLane::lead(Job& first) noexcept {
   HeldHere::add();
   GroupCommit batch(writer_, hooks_.before, clock_);
-  batch_began_ = first.asked;
+  batch_began_ = first.admitted;
   clean_bytes_ = 0;
   if (batch.run(first)) {
     run_waiting(batch);
@@ -314,6 +317,7 @@ void WriterLane::admit(Waiter& waiter, Clock::time_point now) noexcept {
   is_held_ = true;
   holder_thread_ = waiter.thread;
   waiter.outcome = Waiter::Outcome::admitted;
+  waiter.admitted = now;
   waiter.is_over.store(true, std::memory_order_release);
   take_over(waiter, now);
   if (!waiter.is_posted) return;

@@ -211,6 +211,7 @@ int Connection::schema_version() noexcept {
   if (prepare(Control::schema_version, statement) != SQLITE_OK) return -1;
   const int version = sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int(statement, 0) : -1;
   sqlite3_reset(statement);
+  notice_loss();
   return version;
 }
 
@@ -323,6 +324,8 @@ void Connection::lose_transaction(const char* reason) noexcept {
 }
 
 void Connection::begin_job(Enclosure enclosure) {
+  notice_loss();
+  expect_live_transaction();
   if (enclosure == Enclosure::savepoint) run_or_fail(Control::job_savepoint);
   // The connection's last rowid is another job's business.
   sqlite3_set_last_insert_rowid(handle(), 0);
@@ -338,14 +341,19 @@ void Connection::end_job(Enclosure enclosure) {
                    .sql = std::string(text_of(Control::commit)),
                    .database = settings_.database});
   }
-  if (std::exchange(defers_keys_, false)) run_or_fail(Control::enforce_keys_at_once);
+  enforce_keys_at_once();
   if (enclosure == Enclosure::savepoint) run_or_fail(Control::job_release);
 }
 
 void Connection::undo_job() {
   revoke_statements(StatementCache::Which::all);
   undo(Control::job_rollback_to, Control::job_release);
-  if (std::exchange(defers_keys_, false)) run_or_fail(Control::enforce_keys_at_once);
+  enforce_keys_at_once();
+}
+
+void Connection::enforce_keys_at_once() {
+  if (defers_keys_) run_or_fail(Control::enforce_keys_at_once);
+  defers_keys_ = false;
 }
 
 bool Connection::undoes_itself(const SqlText& sql) {
@@ -358,22 +366,46 @@ bool Connection::undoes_itself(const SqlText& sql) {
   return statement->failure == CachedStatement::Failure::undoes_itself;
 }
 
-// What the program does where it stops: https://sqlite.org/opcode.html#Halt
-// Conflict clauses of the statement, of the tables and of the triggers all end up there.
+// A statement that changes one row does so at its end, behind all that can
+// fail: nothing to undo. (One that changes several has no journal of its own
+// unless SQLite expects a constraint to abort it; an error of another kind, in a
+// later row, leaves the earlier ones behind.) The conflict clauses of the
+// statement, its tables and their triggers all end up in the program.
+// https://sqlite.org/opcode.html
 bool Connection::explain_undoes_itself(const std::string& text) {
   constexpr int kRollback = 1;
   constexpr int kFail = 3;
+  constexpr std::array<std::string_view, 9> kSeveralChanges{"Next",       "Prev",  "VNext",
+                                                            "SorterNext", "Yield",  // rows of a loop
+                                                            "Program",              // triggers
+                                                            "FkCounter",            // keys that are checked later
+                                                            "VUpdate",              // a virtual table's affair
+                                                            "ResetCount"};
   sqlite3_stmt* program = nullptr;
   bool undoes_itself = sqlite3_prepare_v2(handle(), ("EXPLAIN " + text).c_str(), -1, &program, nullptr) == SQLITE_OK;
-  while (undoes_itself && sqlite3_step(program) == SQLITE_ROW) {
-    const std::string_view opcode = reinterpret_cast<const char*>(sqlite3_column_text(program, 1));
-    const int p1 = sqlite3_column_int(program, 2);
-    const int p2 = sqlite3_column_int(program, 3);
-    if (opcode == "Halt" || opcode == "HaltIfNull") undoes_itself = p1 == 0 || (p2 != kRollback && p2 != kFail);
-    if (opcode == "FkCounter") undoes_itself = p1 == 0;  // else a deferred one, which fails at the COMMIT
-    if (opcode == "VUpdate") undoes_itself = false;      // a virtual table's affair
+  bool has_deleted = false;
+  int code = SQLITE_DONE;
+  while (undoes_itself && (code = sqlite3_step(program)) == SQLITE_ROW) {
+    const auto* const name = reinterpret_cast<const char*>(sqlite3_column_text(program, 1));
+    const std::string_view opcode = name == nullptr ? "" : name;
+    const int error = sqlite3_column_int(program, 2);   // p1
+    const int action = sqlite3_column_int(program, 3);  // p2
+    const bool stops = (opcode == "Halt" || opcode == "HaltIfNull") && error != 0;
+    if (opcode == "Delete") has_deleted = true;  // a row that gives way to another
+    if (opcode.empty() || (stops && (action == kRollback || action == kFail || has_deleted)) ||
+        std::find(kSeveralChanges.begin(), kSeveralChanges.end(), opcode) != kSeveralChanges.end()) {
+      undoes_itself = false;
+    }
   }
-  return sqlite3_finalize(program) == SQLITE_OK && undoes_itself;
+  sqlite3_finalize(program);
+  notice_loss();
+  return undoes_itself && code == SQLITE_DONE;
+}
+
+// SQLite can have ended the transaction in any statement, also in those of our
+// own whose errors are nobody's.
+void Connection::notice_loss() noexcept {
+  if (expects_transaction_ && !in_transaction() && lost_transaction_.empty()) lose_transaction("out of memory");
 }
 
 // Never, with cache_spill=OFF; asked all the same, because the price of being wrong is lost commits.

@@ -199,6 +199,8 @@ class Connection {
   void run_unless_writing(Control control);
   void undo(Control rollback_to, Control release);
   [[nodiscard]] bool explain_undoes_itself(const std::string& text);
+  void enforce_keys_at_once();
+  void notice_loss() noexcept;
   [[nodiscard]] bool has_spilled() const noexcept;
 
   ConnectionSettings settings_;

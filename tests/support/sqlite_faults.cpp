@@ -57,6 +57,7 @@ Verdict judge(Call call, const char* sql) {
   const std::lock_guard lock(s.mutex);
   if (!s.fault || s.fault->call != call) return {};
   if (!s.fault->sql.empty() && (sql == nullptr || std::strstr(sql, s.fault->sql.c_str()) == nullptr)) return {};
+  if (!s.fault->but_not.empty() && sql != nullptr && std::strstr(sql, s.fault->but_not.c_str()) != nullptr) return {};
   const int number = s.matched++;
   if (number < s.fault->skip) return {};
   if (s.fault->times >= 0 && number >= s.fault->skip + s.fault->times) return {};

@@ -27,6 +27,7 @@ struct Fault {
   int skip = 0;       // so many matching calls pass first
   int times = 1;      // so many fail; -1: all
   Effect effect = Effect::instead;
+  std::string but_not{};  // not statements that contain this, unless it is empty
 };
 
 // Arms one fault for its lifetime; they do not nest.

@@ -90,6 +90,29 @@ TEST_F(WriterLaneTest, AdmitsInTheOrderOfAsking) {
   EXPECT_EQ(lane_.waiting(), 0U);
 }
 
+// BatchLimits::run_time is for running: those who waited longer than that are no less welcome.
+TEST_F(WriterLaneTest, RunsTogetherThoseWhoHaveWaitedForLong) {
+  constexpr std::size_t kWaiters = 3;
+  acquire();
+  std::vector<std::thread::id> runners;  // of the lane's holder
+  std::vector<std::jthread> waiters;
+  for (std::size_t i = 0; i < kWaiters; ++i) {
+    waiters.emplace_back([&] {
+      auto run = [&](Transaction&) { runners.push_back(std::this_thread::get_id()); };
+      const WriteOptions how;
+      Job job(WriteJob(run), how);
+      job.site = kThere;
+      EXPECT_NO_THROW(lane_.run(job, soon()));
+    });
+    await_waiting(i + 1);
+  }
+  const std::thread::id first = waiters.front().get_id();
+  clock_.advance(milliseconds(11));  // a little more than it may run
+  lane_.release();
+  waiters.clear();
+  EXPECT_EQ(runners, std::vector(kWaiters, first));
+}
+
 TEST_F(WriterLaneTest, LetsNobodyComeBeforeThoseWhoWait) {
   // main                       waiter
   // holds the lane             waits
