@@ -74,25 +74,26 @@ class Database {
   [[nodiscard]] std::vector<T> query(detail::SqlFor<Access::read, Args...> sql, const Args&... args) const {
     static_assert(!detail::holds_view<T>(),
                   "a view would outlive its row: read std::string or std::vector<std::byte> instead");
-    const detail::Lease lease = lend_reader({}, sql.text().site);
-    std::vector<T> all;
-    Rows<T> rows(lease.connection(), sql.text(), args...);
-    for (T& row : rows) all.push_back(std::move(row));
-    return all;
+    return fetch(sql.text().site, [&](detail::Connection& reader) {
+      std::vector<T> all;
+      Rows<T> rows(reader, sql.text(), args...);
+      for (T& row : rows) all.push_back(std::move(row));
+      return all;
+    });
   }
 
   // The first row. Throws NoRowError when there is none.
   template <class T, class... Args>
   [[nodiscard]] T query_one(detail::SqlFor<Access::read, Args...> sql, const Args&... args) const {
-    const detail::Lease lease = lend_reader({}, sql.text().site);
-    return detail::fetch_one<T>(lease.connection(), sql.text(), args...);
+    return fetch(sql.text().site,
+                 [&](detail::Connection& reader) { return detail::fetch_one<T>(reader, sql.text(), args...); });
   }
 
   // The first row, or nothing.
   template <class T, class... Args>
   [[nodiscard]] std::optional<T> query_optional(detail::SqlFor<Access::read, Args...> sql, const Args&... args) const {
-    const detail::Lease lease = lend_reader({}, sql.text().site);
-    return detail::fetch_first<T>(lease.connection(), sql.text(), args...);
+    return fetch(sql.text().site,
+                 [&](detail::Connection& reader) { return detail::fetch_first<T>(reader, sql.text(), args...); });
   }
 
   // Runs `job(Transaction&)` as one atomic unit and returns its result once the
@@ -187,6 +188,19 @@ class Database {
   }
 
   explicit Database(std::shared_ptr<detail::Core> core);
+
+  // One statement that reads; on another reader where that helps.
+  template <std::invocable<detail::Connection&> Fetch>
+  std::invoke_result_t<Fetch&, detail::Connection&> fetch(CallSite site, Fetch&& fetch) const {
+    for (int attempt = 1;; ++attempt) {
+      const detail::Lease lease = lend_reader({}, site);
+      try {
+        return fetch(lease.connection());
+      } catch (const Error& error) {
+        if (!detail::reconnecting_helps(error, attempt)) throw;
+      }
+    }
+  }
 
   [[nodiscard]] detail::Lease lend_writer(const WriteOptions& options, CallSite site);
   [[nodiscard]] detail::Lease lend_reader(const ReadOptions& options, CallSite site) const;

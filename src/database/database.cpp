@@ -36,6 +36,11 @@ Options complete(Options options) {
   }
   if (options.page_cache / 1024 > kMostPages) throw UsageError("Options::page_cache is too large");
   if (options.batch.jobs == 0) throw UsageError("Options::batch.jobs must be at least 1");
+  if (options.async_queue == 0) throw UsageError("Options::async_queue must be at least 1");
+  if (options.on_slow_write.threshold.count() < 0) {
+    throw UsageError("Options::on_slow_write.threshold must not be negative");
+  }
+  if (options.on_write_sample.every == 0) throw UsageError("Options::on_write_sample.every must be at least 1");
   return options;
 }
 
@@ -156,17 +161,29 @@ void detail::expect_waiting_can_end(const std::weak_ptr<Core>& core, const CallS
 Transaction Database::begin(Behavior behavior, CallSite site) { return begin({}, behavior, site); }
 
 Transaction Database::begin(const WriteOptions& options, Behavior behavior, CallSite site) {
-  detail::Lease lease = lend_writer(options, site);
-  lease.keep_alive(core_);
-  return {std::move(lease), behavior};
+  for (int attempt = 1;; ++attempt) {
+    detail::Lease lease = lend_writer(options, site);
+    lease.keep_alive(core_);
+    try {
+      return {std::move(lease), behavior};
+    } catch (const Error& error) {
+      if (!detail::reconnecting_helps(error, attempt)) throw;
+    }
+  }
 }
 
 Snapshot Database::snapshot(CallSite site) const { return snapshot({}, site); }
 
 Snapshot Database::snapshot(const ReadOptions& options, CallSite site) const {
-  detail::Lease lease = lend_reader(options, site);
-  lease.keep_alive(core_);
-  return {std::move(lease), Snapshot::Pin::at_once};
+  for (int attempt = 1;; ++attempt) {
+    detail::Lease lease = lend_reader(options, site);
+    lease.keep_alive(core_);
+    try {
+      return {std::move(lease), Snapshot::Pin::at_once};
+    } catch (const Error& error) {
+      if (!detail::reconnecting_helps(error, attempt)) throw;
+    }
+  }
 }
 
 }  // namespace sqlane

@@ -44,9 +44,15 @@ class AdmissionQueue {
 
   // The one to let in next; null when nobody waits.
   [[nodiscard]] Node* next() const noexcept {
+    return next_of([](const Node&) { return true; });
+  }
+  // The same among those that `fits` accepts.
+  template <class Fits>
+  [[nodiscard]] Node* next_of(Fits&& fits) const noexcept {
     Node* first = nullptr;
     for (const Node& ends : rings_) {
-      Node* const head = ends.behind;
+      Node* head = ends.behind;
+      while (head != &ends && !fits(*head)) head = head->behind;
       if (head != &ends && (first == nullptr || rank(*head) < rank(*first))) first = head;
     }
     return first;

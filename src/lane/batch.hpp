@@ -31,7 +31,7 @@ enum class Claim : std::uint8_t {
 struct BatchSoFar {
   std::size_t jobs = 0;  // whose changes it holds
   Claim first = Claim::job;
-  std::chrono::nanoseconds run_time{0};
+  std::chrono::microseconds run_time{0};
   std::size_t bytes = 0;
 };
 

@@ -10,9 +10,6 @@
 namespace sqlane::detail {
 namespace {
 
-// Of one job, or of beginning a transaction; each on a new connection.
-constexpr int kAttempts = 3;
-
 std::string message_of(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
@@ -36,6 +33,12 @@ bool GroupCommit::run_once(Job& job) noexcept {
   ++job.attempts;
   if (job.trace) taken_at_ = clock_.now();
   if (job.is_interruptible) commit();  // what it could take down with it
+  if (job.is_interruptible && job.options->stop.stop_requested()) {
+    job.error =
+        std::make_exception_ptr(InterruptedError("stopped before its turn came: the write at " + job.site.to_string()));
+    settle(job, TransactionState::rolled_back);
+    return true;
+  }
   try {
     if (!is_open_) begin(job);
   } catch (...) {
@@ -90,7 +93,7 @@ void GroupCommit::begin(const Job& job) {
       is_open_ = true;
       return;
     } catch (const Error& error) {
-      if (attempt == kAttempts || classify(error.extended_code()).recovery != Recovery::reconnect) throw;
+      if (!reconnecting_helps(error, attempt)) throw;
       writer_.retire();
     }
   }
@@ -136,13 +139,13 @@ void GroupCommit::undo(Job& job, Enclosure enclosure) noexcept {
 }
 
 bool GroupCommit::is_worth_reconnecting(const Job& job, const std::exception_ptr& error) noexcept {
-  if (job.options->retry != Retry::safe || job.attempts >= kAttempts) return false;
+  if (job.options->retry != Retry::safe) return false;
   try {
     std::rethrow_exception(error);
   } catch (const CommitOutcomeUnknown&) {
     return false;
   } catch (const Error& known) {
-    return classify(known.extended_code()).recovery == Recovery::reconnect;
+    return reconnecting_helps(known, job.attempts);
   } catch (...) {
     return false;
   }

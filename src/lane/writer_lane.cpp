@@ -219,7 +219,7 @@ void WriterLane::lead(Job& first) noexcept {
   HeldHere::add();
   GroupCommit batch(writer_, hooks_.before, clock_);
   batch_began_ = first.admitted;
-  clean_bytes_ = 0;
+  clean_bytes_ = writer_.is_open() ? writer_.get().page_cache_bytes() : 0;
   if (batch.run(first)) {
     run_waiting(batch);
     if (const std::size_t jobs = batch.so_far().jobs; linger_.worth_waiting_for(jobs) != 0) {
@@ -252,10 +252,9 @@ Job* WriterLane::take_next(BatchSoFar batch) noexcept {
   // Whoever is just about to join the queue will find the next batch.
   if (waiting_.load(std::memory_order_relaxed) == 0) return nullptr;
   const Clock::time_point now = clock_.now();
-  batch.run_time = now - batch_began_;
+  batch.run_time = std::chrono::duration_cast<std::chrono::microseconds>(now - batch_began_);
   if (writer_.is_open()) {
     const std::size_t bytes = writer_.get().page_cache_bytes();
-    if (clean_bytes_ == 0) clean_bytes_ = bytes;
     batch.bytes = bytes > clean_bytes_ ? bytes - clean_bytes_ : 0;
   }
   const MutexLock lock(mutex_);
@@ -285,8 +284,12 @@ void WriterLane::linger(std::size_t jobs) noexcept {
 
 void WriterLane::pass_on() noexcept {
   MutexLock lock(mutex_);
-  auto* const next = static_cast<Waiter*>(queue_.next());
-  if (next == nullptr || (next->is_posted && is_thread_busy_)) {
+  auto* next = static_cast<Waiter*>(queue_.next());
+  if (next != nullptr && next->is_posted && is_thread_busy_) {  // somebody else can lead those in front as well
+    next = static_cast<Waiter*>(
+        queue_.next_of([](const AdmissionQueue::Node& node) { return !static_cast<const Waiter&>(node).is_posted; }));
+  }
+  if (next == nullptr) {
     is_held_ = false;
     holder_thread_ = {};
     released_.notify_all();

@@ -156,7 +156,7 @@ class WriterLane final : public Waitable {
   Writer writer_;
   Linger linger_;
   Clock::time_point batch_began_;
-  std::size_t clean_bytes_ = 0;  // of the page cache, when the batch first looked; 0 before
+  std::size_t clean_bytes_ = 0;  // of the page cache, before the batch began
 
   Mutex mutex_;
   AdmissionQueue queue_ SQLANE_GUARDED_BY(mutex_);

@@ -232,6 +232,7 @@ int Connection::run(Control control) {
   sqlite3_stmt* statement = nullptr;
   if (const int code = prepare(control, statement); code != SQLITE_OK) return code;
   const RunningStatement::Scope scope(running_, text_of(control));
+  const StatementLimits::Pause pause(limits_);
   const int code = sqlite3_step(statement);
   const int reset = sqlite3_reset(statement);
   if (code == SQLITE_DONE || code == SQLITE_ROW) return SQLITE_OK;

@@ -207,6 +207,11 @@ void Statement::expect_columns(std::size_t count) const {
              std::to_string(count));
 }
 
+bool reconnecting_helps(const Error& error, int attempt) noexcept {
+  constexpr int kAttempts = 3;
+  return attempt < kAttempts && classify(error.extended_code()).recovery == Recovery::reconnect;
+}
+
 void fail_no_row(Connection& connection, const SqlText& sql) {
   throw NoRowError("there is no row for \"" + std::string(sql.text) + "\" on " + connection.settings().database,
                    {.sql = std::string(sql.text), .database = connection.settings().database});

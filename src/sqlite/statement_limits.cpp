@@ -31,6 +31,7 @@ void StatementLimits::begin_statement() noexcept {
 
 int StatementLimits::ask(void* self) noexcept {
   auto& limits = *static_cast<StatementLimits*>(self);
+  if (limits.is_paused_) return 0;
   if (limits.stop_.stop_requested()) {
     limits.cause_ = Cause::stop;
   } else if (limits.timeout_ && limits.clock_.now() >= limits.deadline_) {

@@ -28,6 +28,18 @@ class StatementLimits {
 
   [[nodiscard]] bool is_set() const noexcept { return is_set_; }
 
+  // While one lives, statements are not ended: ours, that begin and end transactions.
+  class Pause {
+   public:
+    explicit Pause(StatementLimits& limits) noexcept : limits_(limits) { limits_.is_paused_ = true; }
+    ~Pause() { limits_.is_paused_ = false; }
+    Pause(const Pause&) = delete;
+    Pause& operator=(const Pause&) = delete;
+
+   private:
+    StatementLimits& limits_;
+  };
+
   // Requires: set. Call when a statement begins.
   void begin_statement() noexcept;
   [[nodiscard]] bool stop_requested() const noexcept { return stop_.stop_requested(); }
@@ -41,6 +53,7 @@ class StatementLimits {
 
   Clock& clock_;
   bool is_set_ = false;
+  bool is_paused_ = false;
   std::optional<std::chrono::milliseconds> timeout_;
   std::stop_token stop_;
   Clock::time_point deadline_;

@@ -15,6 +15,9 @@ namespace sqlane::detail {
 // Throws the NoRowError that query_one() promises.
 [[noreturn]] void fail_no_row(Connection& connection, const SqlText& sql);
 
+// Whether the same can succeed on another connection, this being the `attempt`th, from 1 on.
+[[nodiscard]] bool reconnecting_helps(const Error& error, int attempt) noexcept;
+
 template <class T, class... Args>
 std::optional<T> fetch_first(Connection& connection, const SqlText& sql, const Args&... args) {
   static_assert(!holds_view<T>(), "a view would outlive its row: read std::string or std::vector<std::byte> instead");
