@@ -120,8 +120,8 @@ class Database {
   }
 
   // Likewise, but does not wait: the job runs on a thread of the library's own,
-  // or on that of another write, and so do its callbacks. Its outcome comes
-  // through the future, which may be dropped. Throws TimeoutError when
+  // or on that of another write; its callbacks run on the former. Its outcome
+  // comes through the future, which may be dropped. Throws TimeoutError when
   // Options::async_queue are on their way and stay so for WriteOptions::timeout.
   template <std::invocable<Transaction&> Job>
   auto write_async(Job job, CallSite site = CallSite::current()) {
@@ -132,7 +132,7 @@ class Database {
     using Result = std::invoke_result_t<Job&, Transaction&>;
     expect_lasting_result<Result>();
     auto posted = std::make_unique<detail::PostedClosure<Job, Result>>(std::move(job));
-    WriteFuture<Result> future(posted->future(), core_, site);
+    WriteFuture<Result> future(posted->future(), core_, posted->is_settled(), site);
     post_write(options, site, std::move(posted));
     return future;
   }

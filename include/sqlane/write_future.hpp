@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <future>
 #include <memory>
@@ -11,10 +12,23 @@ namespace sqlane {
 
 namespace detail {
 class Core;
+class WaitEdge;
 
-// Throws UsageError when the calling thread is inside a write of that database:
-// what it would wait for comes only after that write.
-void expect_waiting_can_end(const std::weak_ptr<Core>& core, const CallSite& waiting, const CallSite& asked);
+// While it lives, the calling thread waits for an asynchronous write. Throws
+// UsageError when that would never end: inside a write of the same database, or
+// in a ring of threads that wait for each other.
+class FutureWait {
+ public:
+  FutureWait(const std::weak_ptr<Core>& core, const std::shared_ptr<std::atomic<bool>>& is_settled,
+             const CallSite& waiting, const CallSite& asked);
+  FutureWait(const FutureWait&) = delete;
+  FutureWait& operator=(const FutureWait&) = delete;
+  ~FutureWait();
+
+ private:
+  std::shared_ptr<Core> core_;
+  std::unique_ptr<WaitEdge> edge_;  // when others may wait for this thread
+};
 }  // namespace detail
 
 // The outcome of Database::write_async(): a std::future (and usable as one) that
@@ -25,26 +39,23 @@ template <class T>
 class WriteFuture : public std::future<T> {
  public:
   WriteFuture() = default;
-  WriteFuture(std::future<T> future, std::weak_ptr<detail::Core> core, CallSite asked)
-      : std::future<T>(std::move(future)), core_(std::move(core)), asked_(asked) {}
+  WriteFuture(std::future<T> future, std::weak_ptr<detail::Core> core, std::shared_ptr<std::atomic<bool>> is_settled,
+              CallSite asked)
+      : std::future<T>(std::move(future)), core_(std::move(core)), is_settled_(std::move(is_settled)), asked_(asked) {}
 
   T get(CallSite site = CallSite::current()) {
-    expect_waiting_can_end(site);
+    if (this->valid()) wait(site);
     return std::future<T>::get();
   }
   void wait(CallSite site = CallSite::current()) const {
-    expect_waiting_can_end(site);
+    if (std::future<T>::wait_for(std::chrono::seconds(0)) == std::future_status::ready) return;
+    const detail::FutureWait waiting(core_, is_settled_, site, asked_);
     std::future<T>::wait();
   }
 
  private:
-  void expect_waiting_can_end(const CallSite& site) const {
-    if (this->valid() && std::future<T>::wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
-      detail::expect_waiting_can_end(core_, site, asked_);
-    }
-  }
-
   std::weak_ptr<detail::Core> core_;
+  std::shared_ptr<std::atomic<bool>> is_settled_;
   CallSite asked_;
 };
 

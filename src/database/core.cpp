@@ -14,14 +14,15 @@ void limit(Connection& connection, std::optional<std::chrono::milliseconds> stat
 
 }  // namespace
 
-std::shared_ptr<Core> Core::open(Options options, ConnectionSettings settings) {
-  return {new Core(std::move(options), std::move(settings)), [](Core* core) {
+std::shared_ptr<Core> Core::open(Options options, ConnectionSettings settings, std::shared_ptr<void> registration) {
+  return {new Core(std::move(options), std::move(settings), std::move(registration)), [](Core* core) {
             if (!core->is_of_another_process()) delete core;
           }};
 }
 
-Core::Core(Options options, ConnectionSettings settings)
-    : options_(std::move(options)),
+Core::Core(Options options, ConnectionSettings settings, std::shared_ptr<void> registration)
+    : registration_(std::move(registration)),
+      options_(std::move(options)),
       settings_(std::move(settings)),
       durability_(options_.durability),
       lane_(hooks(),
@@ -119,7 +120,7 @@ std::unique_ptr<Connection> Core::open_writer() {
 void Core::shut() noexcept {
   lane_.shut();
   readers_.shut();
-  lane_.settle_posted(deadline({}));
+  lane_.settle_posted(deadline({}), WriterLane::Guards::not_waited_for);
 }
 
 void Core::expect_closable(const CallSite& site) {
@@ -135,6 +136,7 @@ void Core::close() {
   readers_.shut();
   const MutexLock lock(closing_);
   const Clock::time_point end = deadline({});
+  lane_.settle_posted(end, WriterLane::Guards::waited_for);
   readers_.close(end);
   lane_.drain(end);
   governor_.close();

@@ -32,8 +32,9 @@ namespace sqlane::detail {
 // Safe to use from any thread.
 class Core : public std::enable_shared_from_this<Core> {
  public:
-  // Throws OpenError.
-  [[nodiscard]] static std::shared_ptr<Core> open(Options options, ConnectionSettings settings);
+  // Throws OpenError. `registration` lives as long as the database is open.
+  [[nodiscard]] static std::shared_ptr<Core> open(Options options, ConnectionSettings settings,
+                                                  std::shared_ptr<void> registration = nullptr);
 
   void run(Job& job) { lane_.run(job, deadline(job.options->timeout)); }
   void post(std::unique_ptr<PostedJob> job);
@@ -58,13 +59,13 @@ class Core : public std::enable_shared_from_this<Core> {
   [[nodiscard]] bool is_of_another_process() const noexcept { return generation_ != ForkGeneration::now(); }
 
   [[nodiscard]] const Options& options() const noexcept { return options_; }
-  [[nodiscard]] bool is_lane_mine() { return lane_.is_mine(); }
+  [[nodiscard]] WriterLane& lane() noexcept { return lane_; }
   [[nodiscard]] std::optional<LaneHolder> lane_holder() { return lane_.holder(); }
 
  private:
   using Readers = Pool<Connection>;
 
-  Core(Options options, ConnectionSettings settings);
+  Core(Options options, ConnectionSettings settings, std::shared_ptr<void> registration);
   ~Core() = default;
 
   [[nodiscard]] Clock::time_point deadline(std::optional<std::chrono::milliseconds> timeout) const {
@@ -76,6 +77,7 @@ class Core : public std::enable_shared_from_this<Core> {
   [[nodiscard]] Clock::duration linger() const;
 
   // Constant after construction.
+  const std::shared_ptr<void> registration_;  // goes last
   Clock& clock_ = Clock::steady();
   const std::uint32_t generation_ = ForkGeneration::watch();
   const Options options_;

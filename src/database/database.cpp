@@ -57,8 +57,8 @@ void expect_own_process(const Core& core) {
   throw UsageError("the database was opened before this process was forked; a child can open it only after exec");
 }
 
-std::shared_ptr<Core> open_memory(const Options& options) {
-  return Core::open(options, settings_for(options, kMemory));
+std::shared_ptr<Core> open_memory(const Options& options, std::shared_ptr<void> registration) {
+  return Core::open(options, settings_for(options, kMemory), std::move(registration));
 }
 
 }  // namespace
@@ -71,18 +71,22 @@ Database Database::open(const std::filesystem::path& path, Options options) {
 Database Database::open(Options options) {
   options = complete(std::move(options));
   const std::filesystem::path file = detail::prepare_database_file(options.path);
-  Database database(OpenDatabases::of_this_process().file(
-      detail::identity_of(file), [&] { return Core::open(options, settings_for(options, file.string())); }));
+  Database database(
+      OpenDatabases::of_this_process().file(detail::identity_of(file), [&](std::shared_ptr<void> registration) {
+        return Core::open(options, settings_for(options, file.string()), std::move(registration));
+      }));
   database.core_->raise_durability(options.durability);
   return database;
 }
 
-Database Database::in_memory(Options options) { return Database(open_memory(complete(std::move(options)))); }
+Database Database::in_memory(Options options) { return Database(open_memory(complete(std::move(options)), nullptr)); }
 
 Database Database::in_memory(std::string_view name, Options options) {
   if (name.empty()) throw UsageError("a shared memory database needs a name");
   options = complete(std::move(options));
-  return Database(OpenDatabases::of_this_process().memory(std::string(name), [&] { return open_memory(options); }));
+  return Database(OpenDatabases::of_this_process().memory(std::string(name), [&](std::shared_ptr<void> registration) {
+    return open_memory(options, std::move(registration));
+  }));
 }
 
 Database::Database(std::shared_ptr<detail::Core> core) : core_(std::move(core)) {}
@@ -151,12 +155,19 @@ void Database::post_write(const WriteOptions& options, CallSite site, std::uniqu
   core().post(std::move(job));
 }
 
-void detail::expect_waiting_can_end(const std::weak_ptr<Core>& core, const CallSite& waiting, const CallSite& asked) {
-  const std::shared_ptr<Core> alive = core.lock();
-  if (alive == nullptr || alive->is_of_another_process() || !alive->is_lane_mine()) return;
-  throw UsageError("waiting at " + waiting.to_string() + ", inside a write, for the asynchronous write of " +
-                   asked.to_string() + " would never end: that comes after this one");
+detail::FutureWait::FutureWait(const std::weak_ptr<Core>& core, const std::shared_ptr<std::atomic<bool>>& is_settled,
+                               const CallSite& waiting, const CallSite& asked)
+    : core_(core.lock()) {
+  if (core_ == nullptr || *is_settled) return;
+  expect_own_process(*core_);
+  if (core_->lane().is_mine()) {
+    throw UsageError("waiting at " + waiting.to_string() + ", inside a write, for the asynchronous write of " +
+                     asked.to_string() + " would never end: that comes after this one");
+  }
+  if (HeldHere::any()) edge_ = std::make_unique<WaitEdge>(core_->lane(), waiting, *is_settled);
 }
+
+detail::FutureWait::~FutureWait() = default;
 
 Transaction Database::begin(Behavior behavior, CallSite site) { return begin({}, behavior, site); }
 

@@ -23,8 +23,9 @@ std::shared_ptr<Core> OpenDatabases::join_or_open(Places<Key>& places, const Key
   const std::shared_ptr<Place> place = place_of(places, key);
   const MutexLock opening(place->opening);
   if (std::shared_ptr<Core> core = place->core.lock(); core != nullptr && core->join()) return core;
-  std::shared_ptr<Core> core = open();
-  const MutexLock lock(ForkGeneration::mutex());
+  ++place->open;
+  const std::shared_ptr<void> registration(place.get(), [place](void*) { --place->open; });
+  std::shared_ptr<Core> core = open(registration);
   place->core = core;
   return core;
 }
@@ -32,10 +33,8 @@ std::shared_ptr<Core> OpenDatabases::join_or_open(Places<Key>& places, const Key
 template <class Key>
 std::shared_ptr<OpenDatabases::Place> OpenDatabases::place_of(Places<Key>& places, const Key& key) {
   const MutexLock lock(ForkGeneration::mutex());
-  const auto is_vacant = [](const auto& entry) {
-    return entry.second.use_count() == 1 && entry.second->core.expired();
-  };
-  std::erase_if(places, is_vacant);
+  // In a child, what the parent had open or was opening stays counted for ever.
+  std::erase_if(places, [](const auto& entry) { return entry.second.use_count() == 1 && entry.second->open == 0; });
   std::shared_ptr<Place>& place = places[key];
   if (place == nullptr) place = std::make_shared<Place>();
   if (place->generation != ForkGeneration::now()) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -19,7 +20,7 @@ namespace sqlane::detail {
 // databases by their name. Safe to use from any thread, and in a child of fork.
 class OpenDatabases {
  public:
-  using Open = std::function<std::shared_ptr<Core>()>;
+  using Open = std::function<std::shared_ptr<Core>(std::shared_ptr<void> registration)>;
 
   static OpenDatabases& of_this_process();
 
@@ -33,7 +34,8 @@ class OpenDatabases {
   struct Place {
     const std::uint32_t generation = ForkGeneration::now();
     Mutex opening;
-    std::weak_ptr<Core> core;  // changed under `opening` and ForkGeneration::mutex()
+    std::weak_ptr<Core> core;   // under `opening`
+    std::atomic<int> open = 0;  // Cores of it; more than one while guards outlive their Database
   };
   template <class Key>
   using Places = std::map<Key, std::shared_ptr<Place>>;

@@ -80,7 +80,7 @@ void GroupCommit::run_closure(Job& job, Connection& connection) {
   job.closure_ended = clock_.now();
   job.trace->run = job.closure_ended - start;
   is_traced_ = true;
-  SyncTimer::install(connection.handle());
+  if (!connection.settings().is_memory()) SyncTimer::install(connection.handle());
 }
 
 void GroupCommit::begin(const Job& job) {
@@ -210,7 +210,7 @@ void GroupCommit::fail_members(TransactionState state) noexcept {
 
 void GroupCommit::settle(Job& job, TransactionState state) noexcept {
   job.transaction.settle(state);
-  job.is_over.store(true, std::memory_order_release);
+  job.end_waiting();
   settled_.add(job);
 }
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -28,6 +29,7 @@ namespace sqlane::detail {
 // the outcome and gives the signal, once.
 struct Waiter : AdmissionQueue::Node {
   enum class Outcome : std::uint8_t {
+    outside,   // not in the queue yet
     waiting,   // listed in the queue
     taken,     // runs in somebody's batch
     admitted,  // the lane is its own
@@ -39,10 +41,13 @@ struct Waiter : AdmissionQueue::Node {
   Claim claim = Claim::hold;
   bool is_interruptible = false;
   bool is_posted = false;  // nobody waits for it, so no signal is given
-  Outcome outcome = Outcome::waiting;
+  Outcome outcome = Outcome::outside;
   std::exception_ptr error;
-  Clock::time_point admitted;         // when the lane became its own
-  std::atomic<bool> is_over = false;  // the waiting: it is admitted, or what becomes of it is known
+  Clock::time_point admitted;  // when the lane became its own
+  // For the graph of waiting threads: it is admitted, or what becomes of it is known.
+  void end_waiting() noexcept { is_over->store(true, std::memory_order_release); }
+  std::atomic<bool> own_is_over = false;
+  std::atomic<bool>* is_over = &own_is_over;
   Signal signal;
 };
 
@@ -53,11 +58,6 @@ struct Job : Waiter {
     priority = how.priority;
     is_interruptible = how.statement_timeout.has_value() || how.stop.stop_possible();
   }
-
-  ~Job() = default;
-
-  // Tells those concerned of the outcome, which is final; the job may be gone afterwards.
-  void announce() noexcept;
 
   WriteJob run;
   const WriteOptions* options;
@@ -76,23 +76,23 @@ struct PostedJob : Job {
     options = &kept_options;
     if (kept_options.grouping == Grouping::own_thread) claim = Claim::job;  // it has none
     is_posted = true;
+    is_over = write->is_settled().get();
   }
   void operator()(Transaction& tx) { write->run(tx); }
+
+  // Tells those concerned of the outcome, and deletes itself.
+  void announce() noexcept {
+    const std::unique_ptr<PostedJob> self(this);
+    on_stop.reset();
+    transaction.call_back();
+    write->settle(std::move(error));
+  }
 
   const WriteOptions kept_options;
   std::shared_ptr<void> alive;  // the lane
   const std::unique_ptr<PostedWrite> write;
+  std::optional<std::stop_callback<std::function<void()>>> on_stop;
 };
-
-inline void Job::announce() noexcept {
-  if (!is_posted) {
-    signal.give();
-    return;
-  }
-  const std::unique_ptr<PostedJob> self(static_cast<PostedJob*>(this));
-  transaction.call_back();
-  self->write->settle(std::move(error));
-}
 
 // Jobs in the order of their joining. A job is in one list at a time.
 class JobList {

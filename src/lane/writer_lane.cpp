@@ -14,12 +14,13 @@ WriterLane::~WriterLane() {
   {
     const MutexLock lock(mutex_);
     is_thread_stopped_ = true;
-    assigned_or_stopped_.notify_one();
+    thread_wanted_.notify_one();
     thread = std::move(thread_);
   }
   if (!thread.joinable()) return;
   if (thread.get_id() == std::this_thread::get_id()) {
-    thread.detach();  // it was the last to keep the lane alive, and touches it no more
+    *is_destroyed_ = true;  // it was the last to keep the lane alive
+    thread.detach();
   } else {
     thread.join();
   }
@@ -75,7 +76,7 @@ void WriterLane::enter(Waiter& waiter, Clock::time_point deadline, const std::st
   if (stop.stop_requested()) throw InterruptedError("stopped before it began: the write at " + waiter.site.to_string());
   std::optional<WaitEdge> edge;
   // Others may wait for what this thread holds.
-  if (HeldHere::any() && clock_.now() < deadline) edge.emplace(*this, waiter.site, waiter.is_over);
+  if (HeldHere::any() && clock_.now() < deadline) edge.emplace(*this, waiter.site, *waiter.is_over);
   if (admit_or_enqueue(waiter)) return;
   const auto stop_waiting = [&] {
     withdraw(waiter, std::make_exception_ptr(
@@ -115,12 +116,15 @@ bool WriterLane::admit_or_enqueue(Waiter& waiter) {
 }
 
 void WriterLane::enqueue(Waiter& waiter) noexcept {
+  waiter.outcome = Waiter::Outcome::waiting;
   queue_.join(waiter);
   waiting_.store(waiting_ + 1, std::memory_order_relaxed);
   if (awaited_ != 0 && (waiting_ >= awaited_ || waiter.claim != Claim::job)) arrived_.notify_one();
 }
 
 void WriterLane::post(std::unique_ptr<PostedJob> job, Clock::time_point deadline) {
+  const std::stop_token stop = job->options->stop;
+  if (stop.stop_possible()) job->on_stop.emplace(stop, [this, posted = job.get()] { stop_posted(*posted); });
   const bool waits = job->options->when_full == WhenFull::wait;
   MutexLock lock(mutex_);
   while (!is_closed_ && posted_ >= settings_.posted) {
@@ -133,6 +137,7 @@ void WriterLane::post(std::unique_ptr<PostedJob> job, Clock::time_point deadline
     clock_.wait_until(posted_ended_, lock, deadline);
   }
   if (is_closed_) throw ClosedError("the database has been closed");
+  if (stop.stop_requested()) throw InterruptedError("stopped before it began: the write at " + job->site.to_string());
   if (!thread_.joinable()) thread_ = std::thread([this] { serve(); });
   ++posted_;
   sample(*job);
@@ -146,42 +151,72 @@ void WriterLane::post(std::unique_ptr<PostedJob> job, Clock::time_point deadline
   }
 }
 
-// What the lane's own thread does: leads the batches that begin with a posted job.
+// A stop that comes before the job is in the queue is noticed by post(), under the mutex.
+void WriterLane::stop_posted(PostedJob& job) noexcept {
+  const MutexLock lock(mutex_);
+  if (job.outcome != Waiter::Outcome::waiting) return;
+  dequeue(job, Waiter::Outcome::done);
+  job.error =
+      std::make_exception_ptr(InterruptedError("stopped while it waited: the write at " + job.site.to_string()));
+  end_posted(job);
+}
+
+void WriterLane::end_posted(PostedJob& job) noexcept {
+  --posted_;
+  ended_.add(job);
+  posted_ended_.notify_all();
+  thread_wanted_.notify_one();
+}
+
+// What the lane's own thread does: tells of the posted jobs that have ended, and
+// leads the batches that begin with one.
 void WriterLane::serve() noexcept {
-  std::shared_ptr<void> alive;  // goes last: it may be the end of this lane
+  bool is_destroyed = false;
   MutexLock lock(mutex_);
+  is_destroyed_ = &is_destroyed;
   while (true) {
-    if (auto* const next = static_cast<Waiter*>(queue_.next()); next != nullptr && !is_held_) {
+    auto* const next = static_cast<Waiter*>(queue_.next());
+    if (next != nullptr && !is_held_ && ended_.empty()) {
       dequeue(*next, Waiter::Outcome::admitted);
       admit(*next, clock_.now());
     }
-    while (assigned_ == nullptr && !is_thread_stopped_) {
-      clock_.wait_until(assigned_or_stopped_, lock, Clock::time_point::max());
+    while (assigned_ == nullptr && ended_.empty() && !is_thread_stopped_) {
+      clock_.wait_until(thread_wanted_, lock, Clock::time_point::max());
     }
-    if (assigned_ == nullptr) return;
-    PostedJob& job = *std::exchange(assigned_, nullptr);
+    PostedJob* const assigned = std::exchange(assigned_, nullptr);
+    auto* const ended = assigned != nullptr ? nullptr : static_cast<PostedJob*>(ended_.take());
+    if (assigned == nullptr && ended == nullptr) return;
     is_thread_busy_ = true;
     lock.unlock();
-    std::shared_ptr<void> last_alive = std::exchange(alive, job.alive);
-    last_alive.reset();
-    lead(job);
+    if (assigned != nullptr) {
+      lead(*assigned);
+    } else {
+      std::shared_ptr<void> alive = ended->alive;
+      if (ended->trace && ended->error == nullptr) hooks_.sampled(*ended->trace);
+      ended->announce();
+      alive.reset();
+      if (is_destroyed) return;
+    }
     lock.lock();
     is_thread_busy_ = false;
-    if (is_thread_stopped_) return;
+    posted_ended_.notify_all();
   }
 }
 
-void WriterLane::settle_posted(Clock::time_point deadline) noexcept {
+void WriterLane::settle_posted(Clock::time_point deadline, Guards guards) noexcept {
   {
     MutexLock lock(mutex_);
     const bool waits_for_itself = is_mine_locked();
-    while (posted_ > 0 && !waits_for_itself && !(is_held_ && holder_claim_ == Claim::hold) && clock_.now() < deadline) {
+    while ((posted_ > 0 || !ended_.empty() || is_thread_busy_) && !waits_for_itself && clock_.now() < deadline) {
+      const bool is_kept_by_guard = is_held_ && holder_claim_ == Claim::hold && ended_.empty() && !is_thread_busy_;
+      if (is_kept_by_guard && guards == Guards::not_waited_for) break;
       clock_.wait_until(posted_ended_, lock, deadline);
     }
   }
   fail_posted();
 }
 
+// They have not run, so there is nobody to call back: any thread can tell.
 void WriterLane::fail_posted() noexcept {
   JobList failed;
   {
@@ -190,18 +225,11 @@ void WriterLane::fail_posted() noexcept {
       dequeue(*waiter, Waiter::Outcome::done);
       waiter->error = std::make_exception_ptr(ClosedError("the database was closed before its turn came"));
       failed.add(static_cast<Job&>(*waiter));
+      --posted_;
     }
+    posted_ended_.notify_all();
   }
-  std::size_t posted = 0;
-  for (; Job* const job = failed.take(); ++posted) job->announce();
-  count_ended(posted);
-}
-
-void WriterLane::count_ended(std::size_t posted) noexcept {
-  if (posted == 0) return;
-  const MutexLock lock(mutex_);
-  posted_ -= posted;
-  posted_ended_.notify_all();
+  while (Job* const job = failed.take()) static_cast<PostedJob*>(job)->announce();
 }
 
 void WriterLane::withdraw(Waiter& waiter, std::exception_ptr error) noexcept {
@@ -297,23 +325,24 @@ void WriterLane::pass_on() noexcept {
   }
   dequeue(*next, Waiter::Outcome::admitted);
   admit(*next, clock_.now());
+  const bool is_awaited = !next->is_posted;  // a posted one may be gone as soon as the mutex is free
   lock.unlock();
-  if (!next->is_posted) next->signal.give();
+  if (is_awaited) next->signal.give();
 }
 
 // The caller's own job has its caller's ear already.
 void WriterLane::announce(JobList& jobs, const Job& own) noexcept {
-  std::size_t posted = 0;
+  JobList posted;
   while (Job* const job = jobs.take()) {
     if (job->is_posted) {
-      ++posted;
-      if (job->trace && job->error == nullptr) hooks_.sampled(*job->trace);
-    } else if (job == &own) {
-      continue;
+      posted.add(*job);
+    } else if (job != &own) {
+      job->signal.give();
     }
-    job->announce();
   }
-  count_ended(posted);
+  if (posted.empty()) return;
+  const MutexLock lock(mutex_);
+  while (Job* const job = posted.take()) end_posted(static_cast<PostedJob&>(*job));
 }
 
 void WriterLane::admit(Waiter& waiter, Clock::time_point now) noexcept {
@@ -321,11 +350,11 @@ void WriterLane::admit(Waiter& waiter, Clock::time_point now) noexcept {
   holder_thread_ = waiter.thread;
   waiter.outcome = Waiter::Outcome::admitted;
   waiter.admitted = now;
-  waiter.is_over.store(true, std::memory_order_release);
+  waiter.end_waiting();
   take_over(waiter, now);
   if (!waiter.is_posted) return;
   assigned_ = static_cast<PostedJob*>(&waiter);
-  assigned_or_stopped_.notify_one();
+  thread_wanted_.notify_one();
 }
 
 // What the lane is used for from now on.
@@ -367,6 +396,7 @@ void WriterLane::stop_watching() noexcept {
 void WriterLane::dequeue(Waiter& waiter, Waiter::Outcome outcome) noexcept {
   AdmissionQueue::leave(waiter);
   waiter.outcome = outcome;
+  if (outcome == Waiter::Outcome::done) waiter.end_waiting();
   waiting_.store(waiting_ - 1, std::memory_order_relaxed);
 }
 
@@ -399,11 +429,7 @@ bool WriterLane::is_mine_locked() {
 
 void WriterLane::drain(Clock::time_point deadline) {
   shut();
-  {
-    MutexLock lock(mutex_);
-    while (posted_ > 0 && clock_.now() < deadline) clock_.wait_until(posted_ended_, lock, deadline);
-  }
-  fail_posted();
+  settle_posted(deadline, Guards::waited_for);
   MutexLock lock(mutex_);
   while (is_held_) {
     if (clock_.now() >= deadline) throw TimeoutError("the writer lane is still in use; " + describe_holder());

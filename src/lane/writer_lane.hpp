@@ -61,9 +61,9 @@ struct LaneSettings {
 //  1. Under mutex_: at most one thread is admitted and has not given the lane
 //     back; then and only then is_held_ is true.
 //  2. Under mutex_: while the lane is not held, nobody waits: whoever gives it
-//     back admits the next one itself. (Posted jobs may, while the lane's own
-//     thread is busy telling of its last batch: it looks again when it is done.
-//     Meanwhile others find the lane free, so that callbacks can use it.)
+//     back admits the next one itself. (Posted jobs may wait, while the lane's own
+//     thread is busy: it looks again when it is done. Meanwhile others find the
+//     lane free, so that callbacks can use it.)
 //  3. A waiter leaves the queue under mutex_, at the hands of one thread, which
 //     decides its outcome and gives its signal; a deadline, a stop or a close()
 //     that comes later comes too late, and it waits for its batch to end.
@@ -71,6 +71,9 @@ struct LaneSettings {
 //  5. A batch's jobs hear of its end after the lane has been passed on, so that
 //     waking them overlaps with the next commit; and before any care (a
 //     checkpoint), which they need not wait for.
+//  7. What posted jobs have to tell, their callbacks and their futures, is told by
+//     the lane's own thread alone, and never while it holds the lane: so it keeps
+//     no caller waiting, and can itself write.
 //  6. A job that was taken is settled: nothing between two jobs of a batch can throw.
 class WriterLane final : public Waitable {
  public:
@@ -106,8 +109,10 @@ class WriterLane final : public Waitable {
   // shut(), then waits for the posted jobs and for the holder. At the deadline it
   // fails the former with ClosedError, and throws TimeoutError naming the latter.
   void drain(Clock::time_point deadline) SQLANE_EXCLUDES(mutex_);
-  // The part of drain() that does not wait for guards. Throws nothing.
-  void settle_posted(Clock::time_point deadline) noexcept SQLANE_EXCLUDES(mutex_);
+  // Requires: shut. Waits for the posted jobs and their callbacks; what has not
+  // begun at the deadline, or when waiting is no use, fails with ClosedError.
+  enum class Guards : std::uint8_t { waited_for, not_waited_for };
+  void settle_posted(Clock::time_point deadline, Guards guards) noexcept SQLANE_EXCLUDES(mutex_);
   // Requires: drained.
   void close() noexcept { writer_.retire(); }
 
@@ -137,7 +142,8 @@ class WriterLane final : public Waitable {
   void serve() noexcept SQLANE_EXCLUDES(mutex_);
   void sample(Job& job);
   void fail_posted() noexcept SQLANE_EXCLUDES(mutex_);
-  void count_ended(std::size_t posted) noexcept SQLANE_EXCLUDES(mutex_);
+  void stop_posted(PostedJob& job) noexcept SQLANE_EXCLUDES(mutex_);
+  void end_posted(PostedJob& job) noexcept SQLANE_REQUIRES(mutex_);
 
   [[nodiscard]] bool is_mine_locked() SQLANE_REQUIRES(mutex_);
   void expect_foreign_holder_locked(const CallSite& site) SQLANE_REQUIRES(mutex_);
@@ -173,12 +179,14 @@ class WriterLane final : public Waitable {
   std::uint64_t holds_ SQLANE_GUARDED_BY(mutex_) = 0;  // so far, a batch's jobs one by one
 
   // Jobs that nobody waits for.
-  std::size_t posted_ SQLANE_GUARDED_BY(mutex_) = 0;  // and not announced yet
+  std::size_t posted_ SQLANE_GUARDED_BY(mutex_) = 0;  // that have not ended
+  JobList ended_ SQLANE_GUARDED_BY(mutex_);           // and have not been announced
   Condition posted_ended_;
   PostedJob* assigned_ SQLANE_GUARDED_BY(mutex_) = nullptr;  // admitted, for the lane's own thread
-  Condition assigned_or_stopped_;
+  Condition thread_wanted_;
   bool is_thread_busy_ SQLANE_GUARDED_BY(mutex_) = false;
   bool is_thread_stopped_ SQLANE_GUARDED_BY(mutex_) = false;
+  bool* is_destroyed_ = nullptr;  // for the lane's own thread, when it destroys the lane
   std::thread thread_ SQLANE_GUARDED_BY(mutex_);
 
   // For the watchdog.

@@ -133,7 +133,10 @@ class Pool final : public Waitable {
       empty_.push_back(slot);
     }
     idle_.clear();
-    for (Waiter* waiter : waiters_) waiter->wake.notify_one();
+    for (Waiter* waiter : waiters_) {
+      waiter->is_over = true;
+      waiter->wake.notify_one();
+    }
     lock.unlock();
   }
 
@@ -215,6 +218,7 @@ class Pool final : public Waitable {
     // Its destructor waits for a notification that is under way, so it has to come after the lock's.
     const std::stop_callback on_stop(stop, [&] {
       const MutexLock lock(mutex_);
+      self.is_over = true;
       self.wake.notify_one();
     });
     MutexLock lock(mutex_);

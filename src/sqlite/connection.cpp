@@ -9,6 +9,7 @@
 #include "sqlane/error.hpp"
 #include "sqlite/engine.hpp"
 #include "sqlite/errors.hpp"
+#include "sqlite/fork_safety.hpp"
 #include "sqlite/hardening.hpp"
 
 namespace sqlane::detail {
@@ -39,6 +40,7 @@ std::string_view describe(SqlMistake mistake) {
 
 SQLite::Database open_handle(const ConnectionSettings& settings) {
   expect_supported_engine();
+  keep_whole_across_forks();
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
   // Not SQLITE_OPEN_CREATE for a file: prepare_database_file() has made it.
   flags |= settings.role == Role::reader ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
@@ -617,7 +619,9 @@ void Connection::fail(int code, std::string_view sql) {
   // The commit had begun, and the transaction is neither open nor committed.
   // https://sqlite.org/c3ref/commit_hook.html
   failure.outcome_unknown = ended && commit_started_;
-  if (failure.outcome_unknown || classify(failure.extended_code).recovery == Recovery::reconnect) is_broken_ = true;
+  // A memory database is gone with its connection, which no new one can mend.
+  const bool reconnects = classify(failure.extended_code).recovery == Recovery::reconnect && !settings_.is_memory();
+  if (failure.outcome_unknown || reconnects) is_broken_ = true;
   if (limits_.is_set() && !failure.outcome_unknown) expect_not_interrupted(code, failure);
   throw_failure(std::move(failure));
 }

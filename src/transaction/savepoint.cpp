@@ -11,6 +11,7 @@ Savepoint::Savepoint(Transaction& transaction)
 }
 
 Savepoint::~Savepoint() {
+  if (transaction_ != nullptr && transaction_->connection_->is_of_another_process()) return;
   // Newer savepoints that still stand lie inside this one and go with it.
   while (transaction_ != nullptr) {
     try {

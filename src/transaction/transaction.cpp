@@ -18,7 +18,7 @@ Transaction::Transaction(detail::Lease lease, Behavior behavior)
 
 // What goes wrong with rolling back costs the connection, never the caller.
 Transaction::~Transaction() {
-  if (connection_ == nullptr) return;
+  if (connection_ == nullptr || connection_->is_of_another_process()) return;
   const TransactionEvent how =
       connection_->lost_transaction() ? TransactionEvent::engine_ended : TransactionEvent::rolled_back;
   end(*detail::next_state(state_, how));

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <atomic>
 #include <exception>
 #include <future>
+#include <memory>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -23,6 +25,12 @@ class PostedWrite {
   virtual void run(Transaction& tx) = 0;
   // Called once: with null when it is committed.
   virtual void settle(std::exception_ptr error) noexcept = 0;
+
+  // Becomes true when the outcome is certain, shortly before settle().
+  [[nodiscard]] const std::shared_ptr<std::atomic<bool>>& is_settled() const noexcept { return is_settled_; }
+
+ private:
+  std::shared_ptr<std::atomic<bool>> is_settled_ = std::make_shared<std::atomic<bool>>(false);
 };
 
 template <class Job, class Result>
