@@ -41,8 +41,11 @@ class Database {
  public:
   // Opens or creates a database file (mode 0600) in WAL mode.
   // Throws OpenError with path and reason; an existing file is not changed then.
-  [[nodiscard]] static Database open(const std::filesystem::path& path, Options options = {});
-  [[nodiscard]] static Database open(Options options);  // options.path
+  // All Databases of one file in a process share its lane and its readers: the
+  // options of the first one hold, except that the strongest durability does.
+  [[nodiscard]] static Database open(const std::filesystem::path& path, Options options = {},
+                                     CallSite site = CallSite::current());
+  [[nodiscard]] static Database open(Options options, CallSite site = CallSite::current());  // options.path
 
   // A database without a file, gone with its last Database. For now it has a
   // single connection, so reads take turns with writes; a read inside a write
@@ -159,8 +162,8 @@ class Database {
   [[nodiscard]] Snapshot snapshot(CallSite site = CallSite::current()) const;
   [[nodiscard]] Snapshot snapshot(const ReadOptions& options, CallSite site = CallSite::current()) const;
 
-  // For a shared memory database, this and the next paragraph hold for the last
-  // Database that is closed; the others merely let go.
+  // Where several Databases share a file or a memory database, this and the next
+  // paragraph hold for the last one that is closed; the others merely let go.
   //
   // Refuses new calls and fails those that wait with ClosedError, waits for those
   // that run and for what write_async() was given (up to Options::acquire_timeout;

@@ -31,8 +31,8 @@ class FutureWait {
 };
 }  // namespace detail
 
-// The outcome of Database::write_async(): a std::future (and usable as one) that
-// notices when waiting for it would never end. get() gives the closure's result
+// The outcome of Database::write_async(): a std::future that notices when waiting
+// for it would never end; a std::future moved out of it does not. get() gives the closure's result
 // once it is durable, or throws as Database::write() does.
 // Use from one thread at a time.
 template <class T>

@@ -8,16 +8,21 @@
 namespace sqlane::detail {
 namespace {
 
-// Under ForkGeneration::mutex().
+// Under ForkGeneration::mutex(). In a child there is nobody left of those who waited.
 std::vector<const WaitEdge*>& edges() {
   static std::vector<const WaitEdge*> all;
+  static std::uint32_t generation = ForkGeneration::now();
+  if (generation != ForkGeneration::now()) {
+    all.clear();
+    generation = ForkGeneration::now();
+  }
   return all;
 }
 
 }  // namespace
 
 WaitEdge::WaitEdge(Waitable& resource, const CallSite& site, const std::atomic<bool>& is_over)
-    : resource_(resource), site_(site), is_over_(is_over), generation_(ForkGeneration::now()) {
+    : resource_(resource), site_(site), is_over_(is_over) {
   const MutexLock lock(ForkGeneration::mutex());
   edges().push_back(this);
   std::string chain;
@@ -39,7 +44,7 @@ bool WaitEdge::would_never_end(std::string& chain) const {
     if (holders.empty()) return false;
     for (const Waitable::Holder& holder : holders) {
       const auto blocked = std::find_if(edges().begin(), edges().end(), [&](const WaitEdge* edge) {
-        return edge->thread_ == holder.thread && edge->generation_ == generation_ && edge->blocks();
+        return edge->thread_ == holder.thread && edge->blocks();
       });
       if (blocked == edges().end()) return false;
       chain += (chain.empty() ? "" : "; ") + waiting.resource_.name() + " is held by " + holder.site.to_string() +

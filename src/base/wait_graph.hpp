@@ -1,7 +1,6 @@
 #pragma once
 
 #include <atomic>
-#include <cstdint>
 #include <string>
 #include <thread>
 #include <vector>
@@ -52,7 +51,6 @@ class WaitEdge {
   const CallSite site_;
   const std::atomic<bool>& is_over_;
   const std::thread::id thread_ = std::this_thread::get_id();
-  const std::uint32_t generation_;
 };
 
 // Counts what the calling thread holds. Releasing on another thread spoils the

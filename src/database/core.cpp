@@ -96,9 +96,9 @@ Lease Core::lend_reader(const ReadOptions& options, CallSite site) {
   return lease;
 }
 
-void Core::raise_durability(Durability durability) {
+void Core::raise_durability(Durability durability, CallSite site) {
   if (durability == durability_ || durability != Durability::full) return;
-  const Lease lease = lend_writer({}, CallSite::current());
+  const Lease lease = lend_writer({}, site);
   lease.connection().set_durability(durability);
   durability_ = durability;
 }

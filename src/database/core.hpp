@@ -42,7 +42,7 @@ class Core : public std::enable_shared_from_this<Core> {
   [[nodiscard]] Lease lend_reader(const ReadOptions& options, CallSite site);
 
   // The stronger durability holds for all who share it.
-  void raise_durability(Durability durability);
+  void raise_durability(Durability durability, CallSite site);
 
   // The part of close() that does not wait for those who hold something.
   void shut() noexcept;

@@ -37,8 +37,8 @@ Options complete(Options options) {
   if (options.page_cache / 1024 > kMostPages) throw UsageError("Options::page_cache is too large");
   if (options.batch.jobs == 0) throw UsageError("Options::batch.jobs must be at least 1");
   if (options.async_queue == 0) throw UsageError("Options::async_queue must be at least 1");
-  if (options.on_slow_write.threshold.count() < 0) {
-    throw UsageError("Options::on_slow_write.threshold must not be negative");
+  if (options.on_slow_write.threshold.count() <= 0) {
+    throw UsageError("Options::on_slow_write.threshold must be positive");
   }
   if (options.on_write_sample.every == 0) throw UsageError("Options::on_write_sample.every must be at least 1");
   return options;
@@ -63,19 +63,19 @@ std::shared_ptr<Core> open_memory(const Options& options, std::shared_ptr<void> 
 
 }  // namespace
 
-Database Database::open(const std::filesystem::path& path, Options options) {
+Database Database::open(const std::filesystem::path& path, Options options, CallSite site) {
   options.path = path;
-  return open(std::move(options));
+  return open(std::move(options), site);
 }
 
-Database Database::open(Options options) {
+Database Database::open(Options options, CallSite site) {
   options = complete(std::move(options));
   const std::filesystem::path file = detail::prepare_database_file(options.path);
   Database database(
       OpenDatabases::of_this_process().file(detail::identity_of(file), [&](std::shared_ptr<void> registration) {
         return Core::open(options, settings_for(options, file.string()), std::move(registration));
       }));
-  database.core_->raise_durability(options.durability);
+  database.core_->raise_durability(options.durability, site);
   return database;
 }
 
@@ -158,13 +158,14 @@ void Database::post_write(const WriteOptions& options, CallSite site, std::uniqu
 detail::FutureWait::FutureWait(const std::weak_ptr<Core>& core, const std::shared_ptr<std::atomic<bool>>& is_settled,
                                const CallSite& waiting, const CallSite& asked)
     : core_(core.lock()) {
-  if (core_ == nullptr || *is_settled) return;
+  if (core_ == nullptr) return;
   expect_own_process(*core_);
-  if (core_->lane().is_mine()) {
-    throw UsageError("waiting at " + waiting.to_string() + ", inside a write, for the asynchronous write of " +
-                     asked.to_string() + " would never end: that comes after this one");
+  WriterLane& lane = core_->lane();
+  if (lane.is_own_thread() || (lane.is_mine() && !*is_settled)) {
+    throw UsageError("waiting at " + waiting.to_string() + ", inside a write or its callback, for the asynchronous " +
+                     "write of " + asked.to_string() + " would never end: that comes after this one");
   }
-  if (HeldHere::any()) edge_ = std::make_unique<WaitEdge>(core_->lane(), waiting, *is_settled);
+  if (HeldHere::any() && !*is_settled) edge_ = std::make_unique<WaitEdge>(lane, waiting, *is_settled);
 }
 
 detail::FutureWait::~FutureWait() = default;

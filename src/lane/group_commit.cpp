@@ -124,10 +124,10 @@ void GroupCommit::undo(Job& job, Enclosure enclosure) noexcept {
   const bool reconnects = is_worth_reconnecting(job, job.error);
   if (is_lost) {
     abort_members(job);
+  } else if (count_ == 0) {  // the transaction holds nothing but what has to be undone
+    end();
   } else if (reconnects) {
     commit();
-  } else if (count_ == 0) {
-    end();
   }
   if (reconnects) {
     job.error = nullptr;

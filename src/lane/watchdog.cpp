@@ -1,14 +1,15 @@
 #include "lane/watchdog.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace sqlane::detail {
 
 Watchdog::Watchdog(WriterLane& lane, Options::SlowWrite options)
     : lane_(lane), options_(std::move(options)), thread_([this] {
-        while (const std::optional<LaneHolder> holder = lane_.await_slow_holder(options_.threshold)) {
-          options_.callback(*holder);
-        }
+        constexpr std::chrono::milliseconds kNever = std::chrono::hours(365 * 24);
+        const Clock::duration threshold = std::min(options_.threshold, kNever);
+        while (const std::optional<LaneHolder> holder = lane_.await_slow_holder(threshold)) options_.callback(*holder);
       }) {}
 
 Watchdog::~Watchdog() {

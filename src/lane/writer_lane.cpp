@@ -422,6 +422,11 @@ bool WriterLane::is_mine() {
   return is_mine_locked();
 }
 
+bool WriterLane::is_own_thread() {
+  const MutexLock lock(mutex_);
+  return thread_.get_id() == std::this_thread::get_id();
+}
+
 bool WriterLane::is_mine_locked() {
   const std::thread::id self = std::this_thread::get_id();
   return (is_held_ && holder_thread_ == self) || (is_thread_busy_ && thread_.get_id() == self);

@@ -103,6 +103,8 @@ class WriterLane final : public Waitable {
   void expect_foreign_holder(const CallSite& site) SQLANE_EXCLUDES(mutex_);
   // Whether what is posted now has to wait for the calling thread.
   [[nodiscard]] bool is_mine() SQLANE_EXCLUDES(mutex_);
+  // Whether the calling thread is the one that tells of posted jobs.
+  [[nodiscard]] bool is_own_thread() SQLANE_EXCLUDES(mutex_);
 
   // Refuses new calls and wakes those that wait with ClosedError.
   void shut() noexcept SQLANE_EXCLUDES(mutex_);

@@ -320,9 +320,7 @@ TEST_F(GroupFaults, WhileAStatementIsLookedAtAreToldToThoseWhomTheyConcern) {
     SCOPED_TRACE("effect " + std::to_string(static_cast<int>(effect)));
     // Each time another text, at which nobody has looked yet.
     const std::string sql = "INSERT INTO note VALUES (?)" + std::string(effect == Effect::instead ? "" : " ");
-    const auto statement = [&](const char* title) {
-      return [&, title] { db.execute(runtime_sql(sql), title); };
-    };
+    const auto statement = [&](const char* title) { return [&, title] { db.execute(runtime_sql(sql), title); }; };
     QueuedWrites queue(db);
     for (const char* title : {"a", "b", "c"}) queue.add(statement(title));
     {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <latch>
 #include <memory>
+#include <set>
 #include <sqlite3.h>
 #include <stdexcept>
 #include <string>
@@ -351,6 +352,38 @@ TEST_F(WriterLaneTest, KeepsTheWriterWhenItIsReleasedAfterClosingTimedOut) {
   EXPECT_NO_THROW(lane_.drain(clock_.now()));
   lane_.close();
   EXPECT_TRUE(alive.expired());
+}
+
+// Jobs
+
+class WriterLaneJobs : public WriterLaneTest {
+ protected:
+  // Queues a job on a thread of its own.
+  void add_job(WriteOptions options = {}) {
+    threads_.emplace_back([this, options = std::move(options)] {
+      auto run = [this](Transaction&) { ran_on_.push_back(std::this_thread::get_id()); };
+      Job job(WriteJob(run), options);
+      job.site = kThere;
+      lane_.run(job, soon());
+    });
+    await_waiting(threads_.size());
+  }
+
+  // Each batch is led by the thread of its first waiter.
+  [[nodiscard]] std::size_t batches() const { return std::set<std::thread::id>(ran_on_.begin(), ran_on_.end()).size(); }
+
+  std::vector<std::thread::id> ran_on_;  // by the lane's holder
+  std::vector<std::jthread> threads_;
+};
+
+TEST_F(WriterLaneJobs, ShareABatchHoweverLongTheyHadToWaitForIt) {
+  acquire();
+  for (int i = 0; i < 4; ++i) add_job();
+  clock_.advance(hours(1) - milliseconds(1));
+  lane_.release();
+  threads_.clear();
+  EXPECT_EQ(ran_on_.size(), 4U);
+  EXPECT_EQ(batches(), 1U);
 }
 
 // 292 years hence a steady clock ends; "for ever" must not come out as "not at all".

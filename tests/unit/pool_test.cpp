@@ -5,6 +5,7 @@
 #include <latch>
 #include <memory>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -227,6 +228,121 @@ TEST_F(PoolTest, LeavesTheQueueAtTheDeadline) {
   EXPECT_EQ(pool.counts().waiting, 0U);
   pool.release(held);
   EXPECT_EQ(pool.counts().idle, 1U);
+}
+
+// Stop tokens
+
+TEST_F(PoolTest, LendsNothingToOneWhoWasStoppedBefore) {
+  ThingPool pool(1, workshop_.factory(), is_good, clock_);
+  std::stop_source stop;
+  stop.request_stop();
+  const auto error =
+      error_of<InterruptedError>([&] { static_cast<void>(pool.acquire(soon(), kThere, stop.get_token())); });
+  EXPECT_TRUE(mentions(error, "index.cpp:7 (rebuild)")) << error.what();
+  EXPECT_EQ(workshop_.made, 0);
+  EXPECT_EQ(pool.counts().in_use, 0U);
+}
+
+TEST_F(PoolTest, LeavesTheQueueWhenAStopIsRequested) {
+  ThingPool pool(1, workshop_.factory(), is_good, clock_);
+  ThingPool::Slot& held = acquire(pool);
+  std::stop_source stop;
+  std::jthread stopped(
+      [&] { EXPECT_THROW(static_cast<void>(pool.acquire(soon(), kThere, stop.get_token())), InterruptedError); });
+  await_waiting(pool, 1);
+  std::jthread patient([&] { pool.release(pool.acquire(soon(), kElsewhere)); });
+  await_waiting(pool, 2);
+  stop.request_stop();
+  stopped.join();
+  EXPECT_EQ(pool.counts().waiting, 1U);
+  pool.release(held);
+  patient.join();
+  EXPECT_EQ(pool.counts().idle, 1U);
+}
+
+TEST_F(PoolTest, IsNotTouchedByAStopThatComesLater) {
+  ThingPool pool(1, workshop_.factory(), is_good, clock_);
+  std::stop_source stop;
+  ThingPool::Slot& slot = pool.acquire(soon(), kHere, stop.get_token());
+  stop.request_stop();
+  EXPECT_EQ(pool.counts().in_use, 1U);
+  pool.release(slot);
+  EXPECT_EQ(pool.counts().idle, 1U);
+}
+
+TEST(Pool, GivesWhatItHandedOverEvenWhenAStopComesBeforeTheWaiterRuns) {
+  Workshop workshop;
+  LateClock clock;
+  ThingPool pool(1, workshop.factory(), is_good, clock, kPatience);
+  ThingPool::Slot& held = pool.acquire(clock.now() + hours(1), kHere);
+  std::stop_source stop;
+  std::jthread waiter(
+      [&] { EXPECT_NO_THROW(pool.release(pool.acquire(clock.now() + hours(1), kThere, stop.get_token()))); });
+  await_waiting(pool, 1);
+  clock.advance(kPatience);
+  pool.release(held);
+  stop.request_stop();
+  clock.open();
+  waiter.join();
+  EXPECT_EQ(pool.counts().in_use, 0U);
+}
+
+// main                        the longest waiting     the second
+// releases: it is idle -----> notified, has not run
+// another takes it
+// stops the longest waiting
+// the other releases                                  has it
+TEST(Pool, WakesTheNextWhenTheOneItNotifiedIsStopped) {
+  Workshop workshop;
+  LateClock clock;
+  ThingPool pool(1, workshop.factory(), is_good, clock, kPatience);
+  ThingPool::Slot& held = pool.acquire(clock.now() + hours(1), kHere);
+  std::stop_source stop;
+  std::jthread first([&] {
+    EXPECT_THROW(static_cast<void>(pool.acquire(clock.now() + hours(1), kThere, stop.get_token())), InterruptedError);
+  });
+  await_waiting(pool, 1);
+  std::jthread second([&] { pool.release(pool.acquire(clock.now() + hours(1), kElsewhere)); });
+  await_waiting(pool, 2);
+  pool.release(held);
+  ThingPool::Slot& barged = pool.acquire(clock.now(), kHere);
+  stop.request_stop();
+  clock.open();
+  first.join();
+  pool.release(barged);
+  second.join();
+  EXPECT_EQ(workshop.made, 1);
+}
+
+TEST(Pool, LosesNobodyWhenStopsComeAtAnyMoment) {
+  constexpr int kRounds = 300;
+  Workshop workshop;
+  std::atomic<int> lent = 0;
+  std::atomic<int> stopped = 0;
+  ThingPool pool(1, workshop.factory(), is_good, Clock::steady(), milliseconds(0));
+  for (int round = 0; round < kRounds; ++round) {
+    std::stop_source stop;
+    std::latch begin(4);
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 3; ++i) {
+      threads.emplace_back([&, i] {
+        begin.arrive_and_wait();
+        try {
+          pool.release(
+              pool.acquire(Clock::steady().now() + hours(1), kThere, i == 0 ? std::stop_token() : stop.get_token()));
+          ++lent;
+        } catch (const InterruptedError&) {
+          ++stopped;
+        }
+      });
+    }
+    begin.arrive_and_wait();
+    stop.request_stop();
+  }
+  EXPECT_EQ(lent + stopped, 3 * kRounds);
+  EXPECT_GE(lent, kRounds);
+  EXPECT_EQ(pool.counts().in_use, 0U);
+  EXPECT_EQ(pool.counts().waiting, 0U);
 }
 
 TEST(Pool, HandsOverToOneWhoWaitedLongerThanThePatience) {
