@@ -73,17 +73,15 @@ void WriterLane::care() noexcept {
 // Returns when the waiter has been admitted or is done.
 void WriterLane::enter(Waiter& waiter, Clock::time_point deadline, const std::stop_token& stop) {
   waiter.thread = std::this_thread::get_id();
-  if (stop.stop_requested()) throw InterruptedError("stopped before it began: the write at " + waiter.site.to_string());
   std::optional<WaitEdge> edge;
   // Others may wait for what this thread holds.
   if (HeldHere::any() && clock_.now() < deadline) edge.emplace(*this, waiter.site, *waiter.is_over);
-  if (admit_or_enqueue(waiter)) return;
-  const auto stop_waiting = [&] {
+  // Its destructor waits for a withdraw() that is under way.
+  const std::stop_callback on_stop(stop, [&] {
     withdraw(waiter, std::make_exception_ptr(
                          InterruptedError("stopped while it waited: the write at " + waiter.site.to_string())));
-  };
-  // Its destructor waits for a stop_waiting() that is under way.
-  const std::stop_callback on_stop(stop, stop_waiting);
+  });
+  if (admit_or_enqueue(waiter, stop)) return;
   const int looks = looks_.load(std::memory_order_relaxed);
   const bool has_come = waiter.signal.await(clock_, deadline, looks);
   looks_.store(adapt_looks(looks, !waiter.signal.has_slept()), std::memory_order_relaxed);
@@ -101,10 +99,12 @@ void WriterLane::enter(Waiter& waiter, Clock::time_point deadline, const std::st
   }
 }
 
-// True when the lane is the waiter's own.
-bool WriterLane::admit_or_enqueue(Waiter& waiter) {
+// True when the lane is the waiter's own. A stop that was requested before is
+// seen here; one that comes later finds the waiter in the queue.
+bool WriterLane::admit_or_enqueue(Waiter& waiter, const std::stop_token& stop) {
   const MutexLock lock(mutex_);
   if (is_closed_) throw ClosedError("the database has been closed");
+  if (stop.stop_requested()) throw InterruptedError("stopped before it began: the write at " + waiter.site.to_string());
   expect_foreign_holder_locked(waiter.site);
   waiter.asked = clock_.now();
   if (is_held_) {

@@ -131,7 +131,7 @@ class WriterLane final : public Waitable {
 
  private:
   void enter(Waiter& waiter, Clock::time_point deadline, const std::stop_token& stop) SQLANE_EXCLUDES(mutex_);
-  [[nodiscard]] bool admit_or_enqueue(Waiter& waiter) SQLANE_EXCLUDES(mutex_);
+  [[nodiscard]] bool admit_or_enqueue(Waiter& waiter, const std::stop_token& stop) SQLANE_EXCLUDES(mutex_);
   void enqueue(Waiter& waiter) noexcept SQLANE_REQUIRES(mutex_);
   void withdraw(Waiter& waiter, std::exception_ptr error) noexcept SQLANE_EXCLUDES(mutex_);
   void lead(Job& first) noexcept SQLANE_EXCLUDES(mutex_);

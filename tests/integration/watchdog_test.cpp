@@ -153,6 +153,23 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 
+// Counts how often somebody began to wait.
+class CountingClock final : public Clock {
+ public:
+  time_point now() override { return clock_.now(); }
+  void wait_until(Condition& condition, MutexLock& lock, time_point deadline) override {
+    ++waits_;
+    clock_.wait_until(condition, lock, deadline);
+  }
+  void advance(duration step) { clock_.advance(step); }
+  [[nodiscard]] int waits() const { return waits_; }
+  [[nodiscard]] int sleeping() const { return clock_.sleeping(); }
+
+ private:
+  std::atomic<int> waits_ = 0;
+  testing::ManualClock clock_;
+};
+
 class LaneWatch : public ::testing::Test {
  protected:
   static constexpr Clock::duration kThreshold = milliseconds(100);
@@ -172,15 +189,16 @@ class LaneWatch : public ::testing::Test {
     lane_.stop_watching();
     if (watcher_.joinable()) watcher_.join();
   }
-  // It sleeps, or is about to with the lane's mutex held.
+  // Time passes, and the watcher has looked what that means and waits again.
+  void advance(Clock::duration step) {
+    await_watcher();
+    const int waits = clock_.waits();
+    clock_.advance(step);
+    while (clock_.waits() == waits) std::this_thread::yield();
+    await_watcher();
+  }
   void await_watcher() {
     while (clock_.sleeping() == 0) std::this_thread::yield();
-  }
-  void await_reports(std::size_t count) {
-    while (true) {
-      const std::lock_guard lock(mutex_);
-      if (reports_.size() == count) return;
-    }
   }
   [[nodiscard]] std::size_t reports() {
     const std::lock_guard lock(mutex_);
@@ -193,7 +211,7 @@ class LaneWatch : public ::testing::Test {
     return lane_.acquire(waiter, clock_.now() + hours(1000), {});
   }
 
-  testing::ManualClock clock_;
+  CountingClock clock_;
   WriterLane lane_{
       {.open_writer =
            [] {
@@ -215,11 +233,10 @@ TEST_F(LaneWatch, ReportsAHoldExactlyAtTheThreshold) {
   acquire();
   const Clock::time_point taken = clock_.now();
   start();
-  clock_.advance(kThreshold - nanoseconds(1));
-  await_watcher();
+  advance(kThreshold - nanoseconds(1));
   EXPECT_EQ(reports(), 0U);
-  clock_.advance(nanoseconds(1));
-  await_reports(1);
+  advance(nanoseconds(1));
+  ASSERT_EQ(reports(), 1U);
   EXPECT_EQ(reports_[0].held, kThreshold);
   EXPECT_EQ(reports_[0].since, taken);
   EXPECT_EQ(reports_[0].site.to_string(), kHere.to_string());
@@ -231,13 +248,7 @@ TEST_F(LaneWatch, ReportsAHoldExactlyAtTheThreshold) {
 TEST_F(LaneWatch, ReportsAHoldOnceHoweverLongItGoesOn) {
   acquire();
   start();
-  clock_.advance(kThreshold);
-  await_reports(1);
-  for (int i = 0; i < 10; ++i) {
-    await_watcher();
-    clock_.advance(kThreshold);
-  }
-  await_watcher();
+  for (int i = 0; i < 10; ++i) advance(kThreshold);
   EXPECT_EQ(reports(), 1U);
   lane_.release();
 }
@@ -245,47 +256,41 @@ TEST_F(LaneWatch, ReportsAHoldOnceHoweverLongItGoesOn) {
 TEST_F(LaneWatch, ReportsTheNextHoldAnew) {
   acquire(kHere);
   start();
-  clock_.advance(kThreshold);
-  await_reports(1);
+  advance(kThreshold);
+  ASSERT_EQ(reports(), 1U);
   lane_.release();
   acquire(kThere);
-  await_watcher();
-  clock_.advance(kThreshold);
-  await_reports(2);
+  advance(kThreshold);
+  ASSERT_EQ(reports(), 2U);
   EXPECT_EQ(reports_[1].site.to_string(), kThere.to_string());
   EXPECT_EQ(reports_[1].held, kThreshold);
   lane_.release();
 }
 
 TEST_F(LaneWatch, CountsEachHoldFromItsOwnBeginning) {
-  start();
   acquire();
-  await_watcher();
-  clock_.advance(kThreshold - nanoseconds(1));
+  start();
+  advance(kThreshold - nanoseconds(1));
   lane_.release();
   acquire();
-  await_watcher();
-  clock_.advance(kThreshold - nanoseconds(1));
-  await_watcher();
+  advance(kThreshold - nanoseconds(1));
   EXPECT_EQ(reports(), 0U);
   lane_.release();
 }
 
 // watcher                     holder
 // sleeps, with no deadline
-//                             takes the lane -> wakes it
+//                             takes the lane: wakes it
 // sleeps up to the threshold
-TEST_F(LaneWatch, SleepsWhileTheLaneIsIdleAndWakesWithTheNextHolder) {
+TEST_F(LaneWatch, SleepsWhileTheLaneIsIdleAndIsWokenByTheNextHolder) {
   start();
-  for (int i = 0; i < 10; ++i) clock_.advance(kThreshold);
-  await_watcher();
+  for (int i = 0; i < 10; ++i) advance(kThreshold);
   EXPECT_EQ(reports(), 0U);
+  const int waits = clock_.waits();
   acquire();
-  // Whoever reports has been woken by the holder: nobody else tells a sleeper without a deadline.
-  while (reports() == 0) {
-    await_watcher();
-    clock_.advance(kThreshold);
-  }
+  while (clock_.waits() == waits) std::this_thread::yield();
+  EXPECT_EQ(reports(), 0U);
+  advance(kThreshold);
   EXPECT_EQ(reports(), 1U);
   lane_.release();
 }

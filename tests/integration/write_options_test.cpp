@@ -486,17 +486,6 @@ TEST_F(TimeoutOfAStatement, LeavesAJobThatReadsAndMakesDoWithoutAnAnswer) {
   expect_no_limit_left();
 }
 
-TEST_F(TimeoutOfAStatement, IsForEachStatementAlone) {
-  // Together they take far longer than one of them may.
-  db.write({.statement_timeout = 10s}, [&](Transaction& tx) {
-    for (int i = 0; i < 100; ++i) {
-      tx.query_one<std::int64_t>(
-          "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) SELECT count(*) FROM n");
-    }
-  });
-  expect_no_limit_left();
-}
-
 TEST_F(TimeoutOfAStatement, IsSurvivedByTheNeighboursInTheQueue) {
   LaneQueue queue(db);
   for (const char* title : {"a", "b"}) add(queue, title);

@@ -249,15 +249,17 @@ TEST_F(AsyncCallback, CannotCloseOnAnotherWritersThread) {
   Database db = open();
   std::string outcome = "never came";
   std::jthread writer;
+  WriteFuture<void> future;
   {
     Transaction tx = db.begin();
     writer = std::jthread([&] { db.write(add_one); });
     await_waiting(db, 1);
-    db.write_async(
+    future = db.write_async(
         [&](Transaction& inner) { inner.on_commit([&]() noexcept { outcome = outcome_of([&] { db.close(); }); }); });
     await_waiting(db, 2);
   }
   writer.join();
+  future.wait();
   EXPECT_TRUE(testing::mentions(outcome, "closing at")) << outcome;
 }
 

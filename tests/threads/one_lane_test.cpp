@@ -74,7 +74,10 @@ TEST(OneLaneUnderLoad, IsMadeAndUnmadeByThoseWhoComeAndGo) {
   const std::filesystem::path path = folder / "a.db";
   const std::size_t open_files = testing::count_open_files();
   std::atomic<int> written = 0;
-  Database::open(path).execute("CREATE TABLE t (a)");
+  {
+    Database db = Database::open(path);
+    db.execute("CREATE TABLE t (a)");
+  }
   {
     std::vector<std::jthread> threads;
     for (unsigned t = 0; t < kThreads; ++t) {
