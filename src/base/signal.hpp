@@ -29,9 +29,6 @@ class Signal {
     wake_.notify_one();
   }
 
-  // Of the one who awaits: whether looking was not enough.
-  [[nodiscard]] bool has_slept() const noexcept { return has_slept_; }
-
   [[nodiscard]] bool is_given() const noexcept { return state_.load(std::memory_order_acquire) == State::given; }
 
   // False at the deadline; then it can be awaited again. Looks up to `looks`

@@ -63,14 +63,12 @@ class Linger {
   std::size_t seen_ = 0;
 };
 
-// How often somebody who waits looks before he sleeps. Looking is cheap where
-// the turn comes soon, as in a row of small commits; and takes the processor
-// from those who work where it does not.
-[[nodiscard]] constexpr int adapt_looks(int looks, bool was_enough) noexcept {
-  constexpr int kFewest = 4;
-  constexpr int kMost = 32;
-  if (was_enough) return looks + 4 < kMost ? looks + 4 : kMost;
-  return looks - 1 > kFewest ? looks - 1 : kFewest;
+// How often somebody who waits lets others run and looks again, before he
+// sleeps. With few, that spares both sides the sleeping and the waking; many
+// would take the processor from those who work.
+[[nodiscard]] constexpr int looks_among(std::size_t waiting) noexcept {
+  constexpr std::size_t kFew = 16;
+  return waiting <= kFew ? 32 : 8;
 }
 
 }  // namespace sqlane::detail

@@ -82,10 +82,8 @@ void WriterLane::enter(Waiter& waiter, Clock::time_point deadline, const std::st
                          InterruptedError("stopped while it waited: the write at " + waiter.site.to_string())));
   });
   if (admit_or_enqueue(waiter, stop)) return;
-  const int looks = looks_.load(std::memory_order_relaxed);
-  const bool has_come = waiter.signal.await(clock_, deadline, looks);
-  looks_.store(adapt_looks(looks, !waiter.signal.has_slept()), std::memory_order_relaxed);
-  if (has_come) return;
+  const int looks = looks_among(waiting_.load(std::memory_order_relaxed));
+  if (waiter.signal.await(clock_, deadline, looks)) return;
   {
     const MutexLock lock(mutex_);
     if (waiter.outcome == Waiter::Outcome::waiting) {

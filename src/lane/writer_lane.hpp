@@ -197,7 +197,6 @@ class WriterLane final : public Waitable {
   bool watcher_sleeps_ SQLANE_GUARDED_BY(mutex_) = false;  // until somebody takes the lane
   std::uint64_t reported_hold_ SQLANE_GUARDED_BY(mutex_) = 0;
 
-  std::atomic<int> looks_ = 32;         // before a waiter sleeps
   std::atomic<std::size_t> asked_ = 0;  // jobs, to sample one in so many
 };
 

@@ -78,5 +78,11 @@ TEST(Lingering, ForgetsThoseWhoDidNotComeBack) {
   EXPECT_EQ(linger.worth_waiting_for(2), 0U);
 }
 
+TEST(Looking, IsForTheFew) {
+  EXPECT_EQ(looks_among(1), 32);
+  EXPECT_EQ(looks_among(16), 32);
+  EXPECT_EQ(looks_among(17), 8);
+}
+
 }  // namespace
 }  // namespace sqlane::detail
