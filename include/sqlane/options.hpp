@@ -99,7 +99,8 @@ enum class WhenFull : std::uint8_t {
 struct WriteOptions {
   Priority priority = Priority::normal;
 
-  // Waiting for the lane at most; unset means Options::acquire_timeout.
+  // Waiting for the lane at most (in write_async(), for room in the queue); unset
+  // means Options::acquire_timeout.
   std::optional<std::chrono::milliseconds> timeout{};
 
   // Each statement may run so long; TimeoutError then, and the whole job is undone.
