@@ -65,7 +65,7 @@ struct Options {
   } on_slow_write{};
 
   // Called for one write in `every`, after it was committed, on the thread that
-  // asked for it (or, after write_async(), that ran it). Must not throw.
+  // asked for it (after write_async(), on the library's own). Must not throw.
   struct WriteSampling {
     std::size_t every = 1000;
     std::function<void(const WriteTrace&)> callback{};  // none: nothing is sampled
