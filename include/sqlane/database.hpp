@@ -195,14 +195,8 @@ class Database {
   // One statement that reads; on another reader where that helps.
   template <std::invocable<detail::Connection&> Fetch>
   std::invoke_result_t<Fetch&, detail::Connection&> fetch(CallSite site, Fetch&& fetch) const {
-    for (int attempt = 1;; ++attempt) {
-      const detail::Lease lease = lend_reader({}, site);
-      try {
-        return fetch(lease.connection());
-      } catch (const Error& error) {
-        if (!detail::reconnecting_helps(error, attempt)) throw;
-      }
-    }
+    return detail::use_reconnecting([&] { return lend_reader({}, site); },
+                                    [&](const detail::Lease& lease) { return fetch(lease.connection()); });
   }
 
   [[nodiscard]] detail::Lease lend_writer(const WriteOptions& options, CallSite site);

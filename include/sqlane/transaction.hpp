@@ -116,7 +116,8 @@ class Transaction : public detail::Queries<Transaction, Access::write> {
   [[nodiscard]] TransactionState state() const noexcept;
 
   // Called once, on the thread that called write() or commit(), after the commit
-  // is durable and the lane is free again; or after everything was undone. Neither is called when
+  // is durable, or after everything was undone; by then the calling thread does
+  // not hold the lane any more, so the callback may use the database. Neither is called when
   // the outcome is unknown. Those registered inside a savepoint that is undone
   // count as rolled back, however the transaction ends.
   template <class Callback>

@@ -165,7 +165,11 @@ detail::FutureWait::FutureWait(const std::weak_ptr<Core>& core, const std::share
     throw UsageError("waiting at " + waiting.to_string() + ", inside a write or its callback, for the asynchronous " +
                      "write of " + asked.to_string() + " would never end: that comes after this one");
   }
-  if (HeldHere::any() && !*is_settled) edge_ = std::make_unique<WaitEdge>(lane, waiting, *is_settled);
+  if (HeldHere::any() && !*is_settled) {
+    edge_ = std::make_unique<WaitEdge>(lane, waiting, *is_settled);
+  } else {
+    core_.reset();  // only an edge needs it: waiting keeps no database open
+  }
 }
 
 detail::FutureWait::~FutureWait() = default;
@@ -173,29 +177,21 @@ detail::FutureWait::~FutureWait() = default;
 Transaction Database::begin(Behavior behavior, CallSite site) { return begin({}, behavior, site); }
 
 Transaction Database::begin(const WriteOptions& options, Behavior behavior, CallSite site) {
-  for (int attempt = 1;; ++attempt) {
-    detail::Lease lease = lend_writer(options, site);
-    lease.keep_alive(core_);
-    try {
-      return {std::move(lease), behavior};
-    } catch (const Error& error) {
-      if (!detail::reconnecting_helps(error, attempt)) throw;
-    }
-  }
+  return detail::use_reconnecting([&] { return lend_writer(options, site); },
+                                  [&](detail::Lease lease) {
+                                    lease.keep_alive(core_);
+                                    return Transaction(std::move(lease), behavior);
+                                  });
 }
 
 Snapshot Database::snapshot(CallSite site) const { return snapshot({}, site); }
 
 Snapshot Database::snapshot(const ReadOptions& options, CallSite site) const {
-  for (int attempt = 1;; ++attempt) {
-    detail::Lease lease = lend_reader(options, site);
-    lease.keep_alive(core_);
-    try {
-      return {std::move(lease), Snapshot::Pin::at_once};
-    } catch (const Error& error) {
-      if (!detail::reconnecting_helps(error, attempt)) throw;
-    }
-  }
+  return detail::use_reconnecting([&] { return lend_reader(options, site); },
+                                  [&](detail::Lease lease) {
+                                    lease.keep_alive(core_);
+                                    return Snapshot(std::move(lease), Snapshot::Pin::at_once);
+                                  });
 }
 
 }  // namespace sqlane

@@ -71,10 +71,10 @@ struct LaneSettings {
 //  5. A batch's jobs hear of its end after the lane has been passed on, so that
 //     waking them overlaps with the next commit; and before any care (a
 //     checkpoint), which they need not wait for.
+//  6. A job that was taken is settled: nothing between two jobs of a batch can throw.
 //  7. What posted jobs have to tell, their callbacks and their futures, is told by
 //     the lane's own thread alone, and never while it holds the lane: so it keeps
 //     no caller waiting, and can itself write.
-//  6. A job that was taken is settled: nothing between two jobs of a batch can throw.
 class WriterLane final : public Waitable {
  public:
   WriterLane(LaneHooks hooks, LaneSettings settings, Clock& clock);

@@ -18,6 +18,21 @@ namespace sqlane::detail {
 // Whether the same can succeed on another connection, this being the `attempt`th, from 1 on.
 [[nodiscard]] bool reconnecting_helps(const Error& error, int attempt) noexcept;
 
+// What `use(lend())` returns: on another loan where that helps, the connection
+// of the one before having been replaced. `use` must not have done anything yet
+// when it throws.
+template <class Lend, class Use>
+auto use_reconnecting(Lend&& lend, Use&& use) -> decltype(use(lend())) {
+  for (int attempt = 1;; ++attempt) {
+    auto loan = lend();
+    try {
+      return use(std::move(loan));
+    } catch (const Error& error) {
+      if (!reconnecting_helps(error, attempt)) throw;
+    }
+  }
+}
+
 template <class T, class... Args>
 std::optional<T> fetch_first(Connection& connection, const SqlText& sql, const Args&... args) {
   static_assert(!holds_view<T>(), "a view would outlive its row: read std::string or std::vector<std::byte> instead");
