@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "benchmarks/raw.hpp"
-#include "cli/latency_histogram.hpp"
 
 // W5, W5n: one-INSERT transactions of many threads. W6: 100 threads, 90 % point
 // reads, 10 % write transactions. The raw side has a connection for each thread.
@@ -43,7 +42,7 @@ struct Load {
 // `connect` makes each thread's work.
 void run_threads(benchmark::State& state, Load load, const std::function<Work(int thread)>& connect) {
   struct Worker {
-    cli::LatencyHistogram writes;
+    Histogram writes;
     std::uint64_t operations = 0;
   };
   for (auto _ : state) {
@@ -76,7 +75,7 @@ void run_threads(benchmark::State& state, Load load, const std::function<Work(in
     for (std::thread& thread : threads) thread.join();
     const std::chrono::duration<double> elapsed = steady_clock::now() - start;
 
-    cli::LatencyHistogram writes;
+    Histogram writes;
     std::uint64_t operations = 0;
     std::uint64_t least = ~std::uint64_t{0};
     for (const Worker& worker : workers) {

@@ -19,9 +19,11 @@
 #include "sqlane/detail/queries.hpp"
 #include "sqlane/detail/write_job.hpp"
 #include "sqlane/error.hpp"
+#include "sqlane/health.hpp"
 #include "sqlane/lane.hpp"
 #include "sqlane/options.hpp"
 #include "sqlane/snapshot.hpp"
+#include "sqlane/statistics.hpp"
 #include "sqlane/transaction.hpp"
 #include "sqlane/write_future.hpp"
 
@@ -177,6 +179,13 @@ class Database {
 
   // Who has the writer lane at this moment; nothing while it is idle.
   [[nodiscard]] std::optional<LaneHolder> lane_holder() const;
+
+  // How it stands. Takes no lock that a read or a write takes.
+  [[nodiscard]] DatabaseStatistics stats() const;
+
+  // Checks lane and readers now. Where Options::health_interval is set, the
+  // newest check in the background counts as well.
+  [[nodiscard]] Health health() const;
 
  private:
   template <class Result>

@@ -5,10 +5,17 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
+#include <memory>
 #include <optional>
 #include <stop_token>
+#include <string>
+#include <string_view>
 
+#include "sqlane/health.hpp"
 #include "sqlane/lane.hpp"
+#include "sqlane/pool_options.hpp"
+#include "sqlane/statistics.hpp"
 
 namespace sqlane {
 
@@ -33,6 +40,12 @@ struct Options {
 
   // Reader connections at most, opened on demand; 0 means max(4, cores). Up to 1000.
   std::size_t readers = 0;
+
+  // So many more may be opened when all are in use; each is closed when it comes back.
+  std::size_t overflow_readers = 0;
+
+  // How readers are kept. A validation is a query for the schema's version.
+  Upkeep upkeep{};
 
   Durability durability = Durability::full;
 
@@ -70,6 +83,40 @@ struct Options {
     std::size_t every = 1000;
     std::function<void(const WriteTrace&)> callback{};  // none: nothing is sampled
   } on_write_sample{};
+
+  // Another database file, a replica or a backup, for reads that find no reader
+  // in time, or none that can be opened. It is only read, and may be behind.
+  std::filesystem::path fallback{};
+
+  // Lane and readers are checked so often in the background; unset: only when
+  // Database::health() asks. The callback hears of each change of the verdict, on
+  // the thread of maintenance. Must not throw.
+  std::optional<std::chrono::milliseconds> health_interval{};
+  std::function<void(const Health&)> on_health_change{};
+
+  // Hears of what is rare.
+  std::shared_ptr<MetricsListener> metrics{};
+
+  // Options as text. The keys are those of docs/configuration.md; durations are
+  // written as "250ms", "5s", "2min", sizes as "4096", "16MiB". What is not said
+  // is as in `base`, so that defaults, a program and one of its databases can
+  // build on each other. Throw UsageError naming the key and what is allowed;
+  // never the value, which might be a secret.
+  //
+  //   file:app.db?readers=8&durability=normal      percent-encoded
+  //   SQLANE_READERS=8                             with the prefix "SQLANE_"
+  [[nodiscard]] static Options from_uri(std::string_view uri, const Options& base);
+  [[nodiscard]] static Options from_uri(std::string_view uri) { return from_uri(uri, Options()); }
+  [[nodiscard]] static Options from_environment(std::string_view prefix, const Options& base);
+  [[nodiscard]] static Options from_environment(std::string_view prefix) { return from_environment(prefix, Options()); }
+  [[nodiscard]] static Options from_map(const std::map<std::string, std::string>& values, const Options& base);
+  [[nodiscard]] static Options from_map(const std::map<std::string, std::string>& values) {
+    return from_map(values, Options());
+  }
+
+  // What differs from the defaults, so that from_uri() reads it back equal;
+  // callbacks cannot be written.
+  [[nodiscard]] std::string to_uri() const;
 };
 
 // Who is let in first. A lower priority also means waiting at most so much

@@ -15,8 +15,8 @@ using std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kGlanceEvery{200};
 
 struct Worker {
-  LatencyHistogram reads;
-  LatencyHistogram writes;
+  Histogram reads;
+  Histogram writes;
   std::uint64_t busy_errors = 0;
   std::uint64_t other_errors = 0;
   std::uint64_t misses = 0;
@@ -118,8 +118,8 @@ class Load {
       const auto next = std::min(end, last + std::chrono::duration_cast<steady_clock::duration>(kGlanceEvery));
       std::this_thread::sleep_until(next);
       const auto now = steady_clock::now();
-      const auto reads = std::make_unique<LatencyHistogram>();
-      const auto writes = std::make_unique<LatencyHistogram>();
+      const auto reads = std::make_unique<Histogram>();
+      const auto writes = std::make_unique<Histogram>();
       for (const Worker& worker : workers_) {
         reads->merge(worker.reads);
         writes->merge(worker.writes);

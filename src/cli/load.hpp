@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "cli/latency_histogram.hpp"
 #include "cli/subjects.hpp"
+#include "sqlane/histogram.hpp"
 
 namespace sqlane::cli {
 
@@ -30,8 +30,8 @@ struct LoadGlance {
 
 struct LoadResult {
   std::chrono::duration<double> elapsed{};
-  LatencyHistogram reads;
-  LatencyHistogram writes;
+  Histogram reads;
+  Histogram writes;
   std::uint64_t busy_errors = 0;
   std::uint64_t other_errors = 0;
   std::string first_error;         // of the other ones

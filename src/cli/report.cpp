@@ -19,11 +19,11 @@ std::string format_rate(double per_second) {
   return per_second < 1e4 ? fmt::format("{:.0f}/s", per_second) : fmt::format("{:.1f} k/s", per_second / 1e3);
 }
 
-double share_per_second(const LatencyHistogram& histogram, const LoadResult& load) {
+double share_per_second(const Histogram& histogram, const LoadResult& load) {
   return static_cast<double>(histogram.count()) / load.elapsed.count();
 }
 
-nlohmann::json to_json(const LatencyHistogram& histogram) {
+nlohmann::json to_json(const Histogram& histogram) {
   return {{"count", histogram.count()},
           {"p50_ns", histogram.quantile(0.5).count()},
           {"p99_ns", histogram.quantile(0.99).count()},

@@ -1,40 +1,41 @@
-#include "cli/latency_histogram.hpp"
+#include "sqlane/histogram.hpp"
 
+#include <gtest/gtest.h>
 #include <random>
 
-namespace sqlane::cli {
+namespace sqlane {
 namespace {
 
 using std::chrono::nanoseconds;
 
-TEST(LatencyHistogram, HasNoQuantilesWithoutValues) {
-  const LatencyHistogram histogram;
+TEST(Histogram, HasNoQuantilesWithoutValues) {
+  const Histogram histogram;
   EXPECT_EQ(histogram.count(), 0U);
   EXPECT_EQ(histogram.quantile(0.5), nanoseconds(0));
   EXPECT_EQ(histogram.max(), nanoseconds(0));
 }
 
-TEST(LatencyHistogram, KeepsSmallValuesExactly) {
-  LatencyHistogram histogram;
+TEST(Histogram, KeepsSmallValuesExactly) {
+  Histogram histogram;
   for (int value = 0; value < 16; ++value) histogram.record(nanoseconds(value));
   EXPECT_EQ(histogram.quantile(0), nanoseconds(0));
   EXPECT_EQ(histogram.quantile(0.5), nanoseconds(8));
   EXPECT_EQ(histogram.quantile(1), nanoseconds(15));
 }
 
-TEST(LatencyHistogram, TakesNegativeDurationsForZero) {
-  LatencyHistogram histogram;
+TEST(Histogram, TakesNegativeDurationsForZero) {
+  Histogram histogram;
   histogram.record(nanoseconds(-5));
   EXPECT_EQ(histogram.max(), nanoseconds(0));
 }
 
-TEST(LatencyHistogram, StaysWithinSixPercentOfTheTruth) {
+TEST(Histogram, StaysWithinSixPercentOfTheTruth) {
   const auto seed = std::random_device{}();
-  SCOPED_TRACE(testing::Message() << "seed " << seed);
+  SCOPED_TRACE(::testing::Message() << "seed " << seed);
   std::mt19937_64 random(seed);
   std::uniform_int_distribution<int> magnitude(0, 40);
   for (int i = 0; i < 10'000; ++i) {
-    LatencyHistogram histogram;
+    Histogram histogram;
     const auto value = static_cast<std::int64_t>(random() >> (63 - magnitude(random)));
     histogram.record(nanoseconds(value));
     histogram.record(nanoseconds::max());  // so that the answer is the bucket's, not the maximum
@@ -44,10 +45,10 @@ TEST(LatencyHistogram, StaysWithinSixPercentOfTheTruth) {
   }
 }
 
-TEST(LatencyHistogram, MergesCountsAndMaximum) {
-  LatencyHistogram histogram;
+TEST(Histogram, MergesCountsAndMaximum) {
+  Histogram histogram;
   histogram.record(nanoseconds(1));
-  LatencyHistogram other;
+  Histogram other;
   other.record(nanoseconds(7));
   other.record(nanoseconds(9));
   histogram.merge(other);
@@ -56,10 +57,10 @@ TEST(LatencyHistogram, MergesCountsAndMaximum) {
   EXPECT_EQ(histogram.quantile(0.5), nanoseconds(7));
 }
 
-TEST(LatencyHistogram, IsReplacedByAssignment) {
-  LatencyHistogram histogram;
+TEST(Histogram, IsReplacedByAssignment) {
+  Histogram histogram;
   histogram.record(nanoseconds(100));
-  LatencyHistogram other;
+  Histogram other;
   other.record(nanoseconds(3));
   histogram = other;
   EXPECT_EQ(histogram.count(), 1U);
@@ -67,4 +68,4 @@ TEST(LatencyHistogram, IsReplacedByAssignment) {
 }
 
 }  // namespace
-}  // namespace sqlane::cli
+}  // namespace sqlane
