@@ -10,6 +10,7 @@
 #include "sqlane/histogram.hpp"
 #include "sqlane/lane.hpp"
 #include "sqlane/options.hpp"
+#include "sqlane/pool.hpp"
 #include "sqlane/pool_options.hpp"
 #include "sqlane/retry.hpp"
 #include "sqlane/rows.hpp"

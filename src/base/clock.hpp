@@ -18,6 +18,9 @@ class Clock {
 
   [[nodiscard]] virtual time_point now() = 0;
 
+  // A quarter of the cost, and up to some milliseconds behind.
+  [[nodiscard]] virtual time_point roughly_now() { return now(); }
+
   // The moment `timeout` from now; one too long to be counted becomes a year.
   [[nodiscard]] time_point deadline(std::chrono::milliseconds timeout) {
     constexpr std::chrono::milliseconds kNone{0};

@@ -1,0 +1,1065 @@
+#include "pool/pool_core.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <utility>
+
+#include "pool/state.hpp"
+#include "sqlane/error.hpp"
+
+namespace sqlane::detail {
+namespace {
+
+constexpr std::uint64_t kHoldsASample = 64;  // one hold in so many is measured
+
+// What this thread had last, of the pools whose ids fall on the same place.
+struct Affinity {
+  std::uint64_t pool = 0;
+  PoolSlot* slot = nullptr;
+};
+constexpr std::size_t kAffinities = 4;
+thread_local constinit std::array<Affinity, kAffinities> affinities{};
+
+// Its destructor runs when the thread ends.
+struct ThreadEnd {
+  bool is_watched = true;
+  ~ThreadEnd() { PoolCore::recover_from_ending_thread(); }
+};
+
+void watch_for_the_end_of_this_thread() {
+  thread_local ThreadEnd end;
+  static_cast<void>(end.is_watched);
+}
+
+// The pools of this process, under ForkGeneration::mutex().
+std::vector<PoolCore*>& pools() {
+  static auto* const all = new std::vector<PoolCore*>;  // never destroyed: threads may end after main()
+  return *all;
+}
+
+std::uint64_t next_id() noexcept {
+  static std::atomic<std::uint64_t> last = 0;
+  return ++last;
+}
+
+Clock::duration::rep ticks(Clock::time_point time) noexcept { return time.time_since_epoch().count(); }
+
+Clock::time_point time_of(Clock::duration::rep ticks) noexcept { return Clock::time_point(Clock::duration(ticks)); }
+
+std::chrono::milliseconds in_ms(Clock::duration duration) noexcept {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::max(duration, Clock::duration::zero()));
+}
+
+void add_one(std::atomic<std::uint64_t>& counter) noexcept { counter.fetch_add(1, std::memory_order_relaxed); }
+
+PoolOptions checked(PoolOptions options) {
+  constexpr std::size_t kMost = 1000;
+  const Upkeep& upkeep = options.upkeep;
+  const auto expect = [](bool is_right, const char* what) {
+    if (!is_right) throw UsageError(what);
+  };
+  const auto expect_positive = [&](const auto& optional, const char* what) {
+    expect(!optional || optional->count() > 0, what);
+  };
+  expect(options.max >= 1, "PoolOptions::max must be at least 1");
+  expect(options.max <= kMost, "PoolOptions::max must be at most 1000");
+  expect(options.max_overflow <= kMost, "PoolOptions::max_overflow must be at most 1000");
+  expect(options.acquire_timeout.count() >= 0, "PoolOptions::acquire_timeout must not be negative");
+  expect(options.patience.count() >= 0, "PoolOptions::patience must not be negative");
+  expect(upkeep.min_idle <= options.max, "Upkeep::min_idle must be at most the number of resources");
+  expect_positive(upkeep.idle_timeout, "Upkeep::idle_timeout must be positive");
+  expect_positive(upkeep.max_lifetime, "Upkeep::max_lifetime must be positive");
+  expect(upkeep.lifetime_jitter >= 0 && upkeep.lifetime_jitter <= 1, "Upkeep::lifetime_jitter must be from 0 to 1");
+  expect(!upkeep.max_uses || *upkeep.max_uses > 0, "Upkeep::max_uses must be positive");
+  expect(!upkeep.max_errors || *upkeep.max_errors > 0, "Upkeep::max_errors must be positive");
+  expect_positive(upkeep.validation_interval, "Upkeep::validation_interval must be positive");
+  expect(upkeep.validation_idle.count() >= 0, "Upkeep::validation_idle must not be negative");
+  expect_positive(upkeep.leak_threshold, "Upkeep::leak_threshold must be positive");
+  expect(upkeep.maintenance_interval.count() > 0, "Upkeep::maintenance_interval must be positive");
+  if (upkeep.breaker) {
+    expect(upkeep.breaker->failures > 0, "Breaker::failures must be positive");
+    expect(upkeep.breaker->open_for.count() >= 0, "Breaker::open_for must not be negative");
+  }
+  if (upkeep.adaptive_size) {
+    const AdaptiveSize& size = *upkeep.adaptive_size;
+    expect(size.least >= 1 && size.least <= options.max, "AdaptiveSize::least must be from 1 to the pool's size");
+    expect(size.rounds >= 1, "AdaptiveSize::rounds must be at least 1");
+    expect(size.shrink_below >= 0 && size.grow_above <= 1 && size.shrink_below < size.grow_above,
+           "AdaptiveSize::shrink_below must be below grow_above, both from 0 to 1");
+  }
+  return options;
+}
+
+bool asks_for_maintenance(const Upkeep& upkeep) {
+  return upkeep.min_idle > 0 || upkeep.idle_timeout || upkeep.max_lifetime || upkeep.validation_interval ||
+         upkeep.leak_threshold || upkeep.adaptive_size;
+}
+
+}  // namespace
+
+// Lives on the waiting thread's stack.
+struct PoolCore::Waiter {
+  CallSite site;
+  std::thread::id thread;
+  Clock::time_point since;
+  Condition wake{};
+  std::list<Waiter*>::iterator place{};
+  Claim granted{};
+  bool is_woken = false;              // and has not run since
+  std::atomic<bool> is_over = false;  // the waiting
+};
+
+PoolCore::PoolCore(const PoolOptions& options, std::unique_ptr<ResourceKind> kind, Clock& clock)
+    : options_(checked(options)),
+      kind_(std::move(kind)),
+      clock_(clock),
+      id_(next_id()),
+      cleans_(kind_->has_cleaning()),
+      checks_on_acquire_(upkeep_.max_lifetime || upkeep_.validate_on_acquire != ValidateOnAcquire::never),
+      notes_idleness_(upkeep_.idle_timeout || upkeep_.validation_interval ||
+                      upkeep_.validate_on_acquire == ValidateOnAcquire::if_idle_longer_than),
+      slots_(options_.max + options_.max_overflow),
+      limit_(upkeep_.adaptive_size ? std::max(upkeep_.adaptive_size->least, upkeep_.min_idle) : options_.max),
+      last_adapted_(clock.now()),
+      adaptive_{.limit = limit_},
+      random_(static_cast<std::minstd_rand::result_type>(id_)) {
+  if (upkeep_.breaker) breaker_.emplace(*upkeep_.breaker);
+  const MutexLock lock(ForkGeneration::mutex());
+  pools().push_back(this);
+}
+
+PoolCore::~PoolCore() {
+  const MutexLock lock(ForkGeneration::mutex());
+  std::erase(pools(), this);
+}
+
+void PoolCore::start() {
+  if (upkeep_.warm_up == WarmUp::at_start) refill(Failures::thrown);
+  if (upkeep_.maintenance == Maintenance::in_background && asks_for_maintenance(upkeep_)) {
+    task_.emplace(upkeep_.maintenance_interval, [this] { maintain(); });
+  }
+}
+
+void PoolCore::orphan() noexcept {
+  task_.reset();
+  shut(PoolState::closed);
+  MutexLock lock(mutex_);
+  ++watchers_;
+  while (visitors_ > 0) returned_.wait(lock.native());
+  is_orphan_ = true;
+  const bool is_last = is_over();
+  lock.unlock();
+  if (is_last) delete this;
+}
+
+// Whoever makes this true destroys the core, after unlocking.
+bool PoolCore::is_over() const noexcept { return is_orphan_ && count_in_use() == 0; }
+
+// A thread that is inside without a slot, so that the core has to wait for it.
+class PoolCore::Visit {
+ public:
+  explicit Visit(PoolCore& core) noexcept SQLANE_REQUIRES(core.mutex_) : core_(&core) { ++core.visitors_; }
+  Visit(const Visit&) = delete;
+  Visit& operator=(const Visit&) = delete;
+  ~Visit() {
+    if (core_ == nullptr) return;
+    const MutexLock lock(core_->mutex_);
+    end(*core_);
+  }
+  void end(PoolCore& core) noexcept SQLANE_REQUIRES(core.mutex_) {
+    core_ = nullptr;
+    if (--core.visitors_ == 0 && core.watchers_ > 0) core.returned_.notify_all();
+  }
+
+ private:
+  PoolCore* core_;
+};
+
+// Acquiring
+
+namespace {
+
+// Takes it if it is idle; 0 if not.
+inline std::uint64_t take(std::atomic<std::uint64_t>& word) noexcept {
+  constexpr std::uint64_t kLend = PoolSlot::kOneTicket + static_cast<std::uint64_t>(ResourceState::in_use) -
+                                  static_cast<std::uint64_t>(ResourceState::idle);
+  std::uint64_t found = word.load(std::memory_order_relaxed);
+  if (PoolSlot::state_of(found) != ResourceState::idle) return 0;
+  const std::uint64_t taken = found + kLend;
+  if (!word.compare_exchange_strong(found, taken, std::memory_order_acq_rel, std::memory_order_relaxed)) return 0;
+  return PoolSlot::ticket_of(taken);
+}
+
+}  // namespace
+
+// The one that this thread had last, or any that is idle. Takes no lock.
+inline PoolCore::Claim PoolCore::take_fast() noexcept {
+  const Affinity& affinity = affinities[id_ % kAffinities];
+  if (affinity.pool == id_) {
+    if (const std::uint64_t ticket = take(affinity.slot->word_); ticket != 0) return {affinity.slot, ticket};
+  }
+  const std::size_t reach = reach_.load(std::memory_order_acquire);
+  for (std::size_t i = 0; i < reach; ++i) {
+    if (const std::uint64_t ticket = take(slots_[i].word_); ticket != 0) return {&slots_[i], ticket};
+  }
+  return {};
+}
+
+// Lets others see who has it.
+inline void PoolCore::publish(PoolSlot& slot, std::uint64_t ticket, const CallSite& site,
+                              std::thread::id thread) noexcept {
+  constexpr auto kRelaxed = std::memory_order_relaxed;
+  slot.file_.store(site.file, kRelaxed);
+  slot.line_.store(site.line, kRelaxed);
+  slot.function_.store(site.function, kRelaxed);
+  slot.thread_.store(thread, kRelaxed);
+  slot.since_.store(ticks(clock_.roughly_now()), kRelaxed);
+  slot.published_.store(ticket, std::memory_order_release);
+}
+
+inline Loan PoolCore::lend(Claim claim, const CallSite& site) noexcept {
+  PoolSlot& slot = *claim.slot;
+  publish(slot, claim.ticket, site, std::this_thread::get_id());
+  if (claim.ticket % kHoldsASample == 0) slot.sampled_since_ = clock_.now();
+  Affinity& affinity = affinities[id_ % kAffinities];
+  if (affinity.pool != id_) watch_for_the_end_of_this_thread();
+  affinity = {id_, &slot};
+  HeldHere::add();
+  return {this, &slot, claim.ticket, slot.resource_.load(std::memory_order_relaxed)};
+}
+
+inline Loan PoolCore::acquire_inline(const AcquireOptions* options, const CallSite& site) {
+  Claim claim = take_fast();
+  if (claim.slot == nullptr || (checks_on_acquire_ && !is_usable(*claim.slot))) {
+    claim = acquire_slowly(options, site);
+    if (claim.slot == nullptr) return {};
+  }
+  return lend(claim, site);
+}
+
+Loan PoolCore::acquire(const AcquireOptions& options, const CallSite& site) {
+  if (options.stop.stop_requested()) throw_stopped(site);
+  return acquire_inline(&options, site);
+}
+
+Loan PoolCore::try_acquire(const CallSite& site) { return acquire_inline(nullptr, site); }
+
+// With `waiting` null it does not wait, and may come back with nothing.
+PoolCore::Claim PoolCore::acquire_slowly(const AcquireOptions* waiting, const CallSite& site) {
+  std::optional<Visit> visit;
+  while (true) {
+    Claim claim;
+    {
+      const MutexLock lock(mutex_);
+      if (state_ != PoolState::active) throw_closed();
+      claim = take_idle(Marking::no);
+      // Those who wait already come first where there is nothing to be had at once.
+      if (claim.slot == nullptr && waiters_.empty()) claim = take_closed(FirstUse::of_a_loan);
+      if (!visit) visit.emplace(*this);
+    }
+    if (claim.slot == nullptr) {
+      if (waiting == nullptr) return {};
+      claim = wait(*waiting, site);
+    }
+    if (claim.slot->resource_ == nullptr) {
+      fill(*claim.slot, FirstUse::of_a_loan);
+      return claim;
+    }
+    if (!checks_on_acquire_ || is_usable(*claim.slot)) return claim;
+  }
+}
+
+PoolCore::Claim PoolCore::take_idle(Marking marking) noexcept {
+  const std::size_t reach = reach_.load(std::memory_order_relaxed);
+  for (std::size_t i = 0; i < reach; ++i) {
+    PoolSlot& slot = slots_[i];
+    std::uint64_t word = slot.word_.load(std::memory_order_relaxed);
+    while (true) {
+      std::uint64_t wanted = word | PoolSlot::kMarked;
+      const ResourceState state = PoolSlot::state_of(word);
+      if (state == ResourceState::idle) {
+        wanted = PoolSlot::word_of(PoolSlot::ticket_of(word) + 1, ResourceState::in_use);
+      } else if (marking == Marking::no || state != ResourceState::in_use || wanted == word) {
+        break;
+      }
+      if (!slot.word_.compare_exchange_weak(word, wanted, std::memory_order_acq_rel, std::memory_order_relaxed)) {
+        continue;
+      }
+      if (state == ResourceState::idle) return {&slot, PoolSlot::ticket_of(wanted)};
+      break;
+    }
+  }
+  return {};
+}
+
+bool PoolCore::can_make() const noexcept {
+  if (is_making_ || state_ != PoolState::active || filled_ == slots_.size()) return false;
+  const auto is_closed = [](const PoolSlot& slot) {
+    return PoolSlot::state_of(slot.word_.load(std::memory_order_relaxed)) == ResourceState::closed;
+  };
+  const auto begin = slots_.begin();
+  return std::any_of(begin, begin + static_cast<std::ptrdiff_t>(limit_.load()), is_closed) ||
+         std::any_of(begin + static_cast<std::ptrdiff_t>(options_.max), slots_.end(), is_closed);
+}
+
+// A place to make a resource in; whoever gets it has to fill() it.
+PoolCore::Claim PoolCore::take_closed(FirstUse use) noexcept {
+  if (!can_make()) return {};
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    const bool is_overflow = i >= options_.max;
+    if (i >= limit_ && !is_overflow) continue;
+    if (is_overflow && use == FirstUse::by_the_pool) return {};
+    PoolSlot& slot = slots_[i];
+    const std::uint64_t word = slot.word_.load(std::memory_order_relaxed);
+    if (PoolSlot::state_of(word) != ResourceState::closed) continue;
+    const std::uint64_t ticket = PoolSlot::ticket_of(word) + (use == FirstUse::of_a_loan ? 1 : 0);
+    assert(can_follow(ResourceState::closed, ResourceState::in_use));
+    slot.published_.store(0, std::memory_order_relaxed);
+    // Those who went to sleep while it was closed have to hear of its return.
+    const std::uint64_t mark = waiters_.empty() ? 0 : PoolSlot::kMarked;
+    slot.word_.store(PoolSlot::word_of(ticket, ResourceState::in_use) | mark, std::memory_order_relaxed);
+    ++filled_;
+    is_making_ = true;
+    if (i >= reach_) reach_.store(i + 1, std::memory_order_release);
+    return {&slot, ticket};
+  }
+  return {};
+}
+
+// Makes the resource of a slot from take_closed().
+void PoolCore::fill(PoolSlot& slot, FirstUse use) {
+  {
+    const MutexLock lock(mutex_);
+    if (breaker_ && !breaker_->let_through(clock_.now())) {
+      add_one(refused_creations_);
+      give_up_filling(slot);
+      throw OpenError("making " + options_.name + " has failed too often, and is not tried again for a while",
+                      ErrorDetails{.sql = {}, .database = {}, .retryable = true});
+    }
+  }
+  void* resource = nullptr;
+  try {
+    resource = kind_->make();
+  } catch (...) {
+    add_one(failed_creations_);
+    const MutexLock lock(mutex_);
+    if (breaker_) breaker_->failed(clock_.now());
+    give_up_filling(slot);
+    throw;
+  }
+  add_one(created_);
+  const Clock::time_point now = clock_.now();
+  const std::uint64_t ticket = PoolSlot::ticket_of(slot.word_.load(std::memory_order_relaxed));
+  const std::uint64_t first = use == FirstUse::of_a_loan ? ticket : ticket + 1;
+  const MutexLock lock(mutex_);
+  if (breaker_) breaker_->succeeded();
+  slot.id_ = ++last_resource_;
+  slot.first_ticket_ = first;
+  slot.errors_ = 0;
+  slot.condemned_.reset();
+  slot.made_at_ = ticks(now);
+  slot.validated_at_ = ticks(now);
+  slot.idle_since_ = ticks(now);
+  const double chance = static_cast<double>(random_()) / static_cast<double>(std::minstd_rand::max());
+  slot.dies_at_ = ticks(end_of_life(upkeep_, now, chance));
+  slot.returns_slowly_at_ = is_overflow(slot) || upkeep_.validate_on_release == ValidateOnRelease::yes ? 0
+                            : upkeep_.max_uses ? first + *upkeep_.max_uses - 1
+                                               : ~std::uint64_t{0};
+  slot.resource_ = resource;
+  is_making_ = false;
+  wake_next();
+}
+
+void PoolCore::give_up_filling(PoolSlot& slot) noexcept {
+  is_making_ = false;
+  add_one(not_lent_);
+  put_back(slot);
+}
+
+ResourceFacts PoolCore::facts_of(const PoolSlot& slot) const noexcept {
+  return {.made_at = time_of(slot.made_at_),
+          .dies_at = time_of(slot.dies_at_),
+          .idle_since = time_of(slot.idle_since_),
+          .validated_at = time_of(std::max(slot.validated_at_.load(), slot.idle_since_.load())),
+          .uses = PoolSlot::ticket_of(slot.word_) - slot.first_ticket_ + 1,
+          .errors = slot.errors_};
+}
+
+// Of a slot in the calling thread's hands, that was idle. When it is not usable it is closed.
+bool PoolCore::is_usable(PoolSlot& slot) {
+  const Clock::time_point now = clock_.roughly_now();
+  ResourceFacts facts = facts_of(slot);
+  --facts.uses;  // this one
+  std::optional<CloseReason> reason = reason_to_replace(facts, upkeep_, now);
+  if (!reason && is_validated_on_acquire(facts, upkeep_, now)) {
+    add_one(validations_);
+    if (!kind_->is_valid(slot.resource_)) reason = CloseReason::invalid;
+  }
+  if (!reason) return true;
+  add_one(not_lent_);
+  close_resource(slot, *reason);
+  const MutexLock lock(mutex_);
+  put_back(slot);
+  return false;
+}
+
+// Waiting
+
+PoolCore::Claim PoolCore::wait(const AcquireOptions& options, const CallSite& site) {
+  const Clock::time_point deadline = clock_.deadline(options.timeout.value_or(options_.acquire_timeout));
+  Waiter self{.site = site, .thread = std::this_thread::get_id(), .since = clock_.now()};
+  std::optional<WaitEdge> edge;
+  // Others may wait for what this thread holds.
+  if (HeldHere::any() && self.since < deadline) edge.emplace(*this, site, self.is_over);
+  // Its destructor waits for a notification that is under way, so it has to come after the lock's.
+  const std::stop_callback on_stop(options.stop, [&] {
+    const MutexLock lock(mutex_);
+    self.is_over = true;
+    self.wake.notify_one();
+  });
+  const Clock::time_point loses_patience = self.since + options_.patience;
+  MutexLock lock(mutex_);
+  self.place = waiters_.insert(waiters_.end(), &self);
+  ++waiting_;
+  Claim claim;
+  while (true) {
+    claim = self.granted;
+    if (claim.slot != nullptr || state_ != PoolState::active || options.stop.stop_requested()) break;
+    claim = take_idle(Marking::yes);
+    if (claim.slot == nullptr && waiters_.front() == &self) claim = take_closed(FirstUse::of_a_loan);
+    if (claim.slot != nullptr) break;
+    const Clock::time_point now = clock_.now();
+    if (now >= deadline) break;
+    clock_.wait_until(self.wake, lock, now < loses_patience ? std::min(deadline, loses_patience) : deadline);
+    if (std::exchange(self.is_woken, false)) is_wake_pending_ = false;
+  }
+  leave_queue(self);
+  wait_times_.record(clock_.now() - self.since);
+  if (claim.slot != nullptr) {
+    add_one(waits_);
+    self.is_over = true;
+    return claim;
+  }
+  if (state_ != PoolState::active) throw_closed();
+  if (options.stop.stop_requested()) throw_stopped(site);
+  throw_timeout(site);
+}
+
+// Whoever leaves sees to it that those who stay hear of what is free.
+void PoolCore::leave_queue(Waiter& waiter) noexcept {
+  if (std::exchange(waiter.is_woken, false)) is_wake_pending_ = false;
+  if (waiter.granted.slot == nullptr) {
+    waiters_.erase(waiter.place);
+    --waiting_;
+  }
+  wake_next();
+}
+
+// Wakes the one who has waited longest, if there is something to be had; else
+// makes sure that what comes back will wake somebody.
+void PoolCore::wake_next() noexcept {
+  if (waiters_.empty() || is_wake_pending_) return;
+  bool is_worth_it = can_make();
+  const std::size_t reach = reach_.load(std::memory_order_relaxed);
+  for (std::size_t i = 0; i < reach && !is_worth_it; ++i) is_worth_it = !mark_unless_idle(slots_[i]);
+  if (!is_worth_it) return;
+  is_wake_pending_ = true;
+  waiters_.front()->is_woken = true;
+  waiters_.front()->wake.notify_one();
+}
+
+// False when it is idle.
+bool PoolCore::mark_unless_idle(PoolSlot& slot) noexcept {
+  std::uint64_t word = slot.word_.load(std::memory_order_relaxed);
+  while (PoolSlot::state_of(word) == ResourceState::in_use && (word & PoolSlot::kMarked) == 0) {
+    if (slot.word_.compare_exchange_weak(word, word | PoolSlot::kMarked, std::memory_order_acq_rel,
+                                         std::memory_order_relaxed)) {
+      return true;
+    }
+  }
+  return PoolSlot::state_of(word) != ResourceState::idle;
+}
+
+// Coming back
+
+void PoolCore::release(PoolSlot& slot, std::uint64_t ticket) noexcept {
+  const std::uint64_t held = PoolSlot::word_of(ticket, ResourceState::in_use);
+  // Not if it was recovered from its thread.
+  if ((slot.word_.load(std::memory_order_relaxed) & ~PoolSlot::kMarked) != held) return;
+  HeldHere::remove();
+  Cleaning cleaning = Cleaning::nothing_to_do;
+  if (cleans_) {
+    cleaning = kind_->clean(slot.resource_.load(std::memory_order_relaxed));
+    if (cleaning != Cleaning::nothing_to_do) add_one(cleaned_);
+  }
+  if (ticket % kHoldsASample == 0) hold_times_.record(clock_.now() - slot.sampled_since_);
+  if (cleaning != Cleaning::broken && ticket < slot.returns_slowly_at_) {
+    if (notes_idleness_) slot.idle_since_.store(ticks(clock_.roughly_now()), std::memory_order_relaxed);
+    std::uint64_t word = held;
+    const std::uint64_t idle = PoolSlot::word_of(ticket, ResourceState::idle);
+    if (slot.word_.compare_exchange_strong(word, idle, std::memory_order_acq_rel, std::memory_order_relaxed)) return;
+  }
+  release_slowly(slot, cleaning);
+}
+
+void PoolCore::release_slowly(PoolSlot& slot, Cleaning cleaning) noexcept {
+  bool is_valid = cleaning != Cleaning::broken;
+  if (is_valid && upkeep_.validate_on_release == ValidateOnRelease::yes) {
+    add_one(validations_);
+    is_valid = kind_->is_valid(slot.resource_);
+  }
+  const Clock::time_point now = clock_.now();
+  slot.idle_since_ = ticks(now);
+  MutexLock lock(mutex_);
+  std::optional<CloseReason> reason = slot.condemned_;
+  if (cleaning == Cleaning::broken) {
+    reason = CloseReason::broken;
+  } else if (!is_valid) {
+    reason = CloseReason::invalid;
+  } else if (state_ != PoolState::active) {
+    reason = CloseReason::pool_closed;
+  } else if (!reason && is_overflow(slot)) {
+    reason = CloseReason::overflow;
+  } else if (!reason) {
+    reason = reason_to_replace(facts_of(slot), upkeep_, now);
+  }
+  if (reason) {
+    lock.unlock();
+    close_resource(slot, *reason);
+    lock.lock();
+  }
+  put_back(slot);
+  const bool is_last = is_over();
+  lock.unlock();
+  if (is_last) delete this;
+}
+
+// Of a slot in the calling thread's hands.
+void PoolCore::close_resource(PoolSlot& slot, CloseReason reason) noexcept {
+  {
+    const MutexLock lock(mutex_);
+    if (reason == CloseReason::broken || reason == CloseReason::invalid) set_state(slot, ResourceState::error);
+    slot.condemned_.reset();
+  }
+  kind_->destroy(slot.resource_.exchange(nullptr), reason);
+  add_one(closed_[static_cast<std::size_t>(reason)]);
+}
+
+// Of a slot in the calling thread's hands. It can have a resource or none.
+void PoolCore::put_back(PoolSlot& slot) noexcept {
+  if (watchers_ > 0) returned_.notify_all();
+  if (slot.resource_ == nullptr) {
+    --filled_;
+    set_state(slot, ResourceState::closed);
+    wake_next();
+    return;
+  }
+  Waiter* const oldest = waiters_.empty() ? nullptr : waiters_.front();
+  if (oldest != nullptr && state_ == PoolState::active && clock_.now() - oldest->since >= options_.patience) {
+    const std::uint64_t ticket = PoolSlot::ticket_of(slot.word_.load(std::memory_order_relaxed)) + 1;
+    slot.word_.store(PoolSlot::word_of(ticket, ResourceState::in_use) | PoolSlot::kMarked, std::memory_order_relaxed);
+    publish(slot, ticket, oldest->site, oldest->thread);
+    oldest->granted = {&slot, ticket};
+    oldest->is_over = true;
+    waiters_.pop_front();
+    --waiting_;
+    oldest->wake.notify_one();
+    return;
+  }
+  set_state(slot, ResourceState::idle);
+  wake_next();
+}
+
+// Takes the mark away.
+void PoolCore::set_state(PoolSlot& slot, ResourceState state) noexcept {
+  const std::uint64_t word = slot.word_.load(std::memory_order_relaxed);
+  assert(can_follow(PoolSlot::state_of(word), state));
+  slot.word_.store(PoolSlot::word_of(PoolSlot::ticket_of(word), state), std::memory_order_release);
+}
+
+void PoolCore::count_error(PoolSlot& slot) noexcept {
+  const std::uint64_t errors = slot.errors_.fetch_add(1, std::memory_order_relaxed) + 1;
+  if (upkeep_.max_errors && errors >= *upkeep_.max_errors) slot.returns_slowly_at_ = 0;
+}
+
+void PoolCore::retire(PoolSlot& slot) noexcept {
+  const MutexLock lock(mutex_);
+  slot.condemned_ = CloseReason::broken;
+  slot.returns_slowly_at_ = 0;
+}
+
+// A thread's end
+
+void PoolCore::recover_from_ending_thread() noexcept {
+  struct Held {
+    PoolCore* core;
+    PoolSlot* slot;
+  };
+  while (true) {
+    Held held{};
+    {
+      const MutexLock lock(ForkGeneration::mutex());
+      for (PoolCore* const core : pools()) {
+        if (core->generation_ != ForkGeneration::now()) continue;
+        for (PoolSlot& slot : core->slots_) {
+          const std::uint64_t word = slot.word_.load(std::memory_order_relaxed);
+          const std::uint64_t ticket = PoolSlot::ticket_of(word);
+          if (PoolSlot::state_of(word) == ResourceState::in_use && slot.published_ == ticket &&
+              slot.thread_ == std::this_thread::get_id()) {
+            held = {core, &slot};
+          }
+        }
+      }
+    }
+    if (held.core == nullptr) return;
+    held.core->recover(*held.slot);  // it exists as long as something is lent
+  }
+}
+
+void PoolCore::recover(PoolSlot& slot) noexcept {
+  std::optional<LeaseReport> report;
+  {
+    const MutexLock lock(mutex_);
+    report = report_on(slot, clock_.now());
+    slot.word_.fetch_add(PoolSlot::kOneTicket);  // its lease is void now
+    slot.published_.store(0, std::memory_order_relaxed);
+  }
+  add_one(not_lent_);
+  add_one(recovered_);
+  if (report && upkeep_.on_leak) upkeep_.on_leak(*report);
+  const Cleaning cleaning = cleans_ ? kind_->clean(slot.resource_) : Cleaning::nothing_to_do;
+  if (cleaning != Cleaning::nothing_to_do) add_one(cleaned_);
+  release_slowly(slot, cleaning);
+}
+
+// Shutdown
+
+void PoolCore::shut(PoolState state) noexcept {
+  MutexLock lock(mutex_);
+  if (!can_follow(state_, state)) return;
+  state_ = state;
+  for (Waiter* waiter : waiters_) {
+    waiter->is_over = true;
+    waiter->wake.notify_one();
+  }
+  for (PoolSlot& slot : slots_) {
+    if (!take_for_the_pool(slot)) continue;
+    lock.unlock();
+    close_resource(slot, CloseReason::pool_closed);
+    lock.lock();
+    put_back(slot);
+  }
+}
+
+// Takes it if it is idle, else marks it.
+bool PoolCore::take_for_the_pool(PoolSlot& slot) noexcept {
+  while (!mark_unless_idle(slot)) {
+    std::uint64_t word = slot.word_.load(std::memory_order_relaxed);
+    if (PoolSlot::state_of(word) != ResourceState::idle) continue;
+    const std::uint64_t taken = PoolSlot::word_of(PoolSlot::ticket_of(word), ResourceState::in_use);
+    if (slot.word_.compare_exchange_strong(word, taken, std::memory_order_acq_rel, std::memory_order_relaxed)) {
+      slot.published_.store(0, std::memory_order_relaxed);
+      return true;
+    }
+  }
+  return false;
+}
+
+std::vector<LeaseReport> PoolCore::drain(Clock::time_point deadline) {
+  shut(PoolState::draining);
+  std::vector<LeaseReport> overstaying;
+  MutexLock lock(mutex_);
+  ++watchers_;
+  while (count_in_use() > 0 && clock_.now() < deadline) clock_.wait_until(returned_, lock, deadline);
+  --watchers_;
+  for (PoolSlot& slot : slots_) {
+    std::optional<LeaseReport> report = report_on(slot, clock_.now());
+    if (!report) continue;
+    overstaying.push_back(*std::move(report));
+    interrupt(slot);
+  }
+  return overstaying;
+}
+
+void PoolCore::close(Clock::time_point deadline) {
+  shut(PoolState::closed);
+  MutexLock lock(mutex_);
+  ++watchers_;
+  while (count_in_use() > 0 && clock_.now() < deadline) clock_.wait_until(returned_, lock, deadline);
+  --watchers_;
+  if (count_in_use() > 0) throw TimeoutError(options_.name + " is still in use: " + describe_holders());
+}
+
+void PoolCore::expect_foreign_holders(const CallSite& site) {
+  const MutexLock lock(mutex_);
+  for (const PoolSlot& slot : slots_) {
+    const std::optional<Holder> holder = holder_of(slot);
+    if (!holder || holder->thread != std::this_thread::get_id()) continue;
+    throw UsageError("waiting at " + site.to_string() + " for the return of " + options_.name +
+                     " would wait for this thread itself: one is held by " + holder->site.to_string());
+  }
+}
+
+bool PoolCore::wait_for_turnover(Clock::time_point deadline) {
+  MutexLock lock(mutex_);
+  std::vector<std::pair<const PoolSlot*, std::uint64_t>> held;
+  for (PoolSlot& slot : slots_) {
+    mark_unless_idle(slot);
+    const std::uint64_t word = slot.word_;
+    if (PoolSlot::state_of(word) != ResourceState::in_use || slot.thread_ == std::this_thread::get_id()) continue;
+    held.emplace_back(&slot, PoolSlot::ticket_of(word));
+  }
+  ++watchers_;
+  bool is_over = false;
+  while (true) {
+    std::erase_if(held, [](const auto& one) {
+      const std::uint64_t word = one.first->word_;
+      return PoolSlot::ticket_of(word) != one.second || PoolSlot::state_of(word) != ResourceState::in_use;
+    });
+    is_over = held.empty();
+    if (is_over || clock_.now() >= deadline) break;
+    clock_.wait_until(returned_, lock, deadline);
+  }
+  --watchers_;
+  return is_over;
+}
+
+// Maintenance
+
+void PoolCore::maintain() {
+  const MutexLock one(maintaining_);
+  std::optional<Visit> visit;
+  {
+    const MutexLock lock(mutex_);
+    if (state_ != PoolState::active) return;
+    visit.emplace(*this);
+  }
+  report_overstaying();
+  close_idle_that_are_due();
+  condemn_those_in_use_that_are_due();
+  adapt_size();
+  refill(Failures::swallowed);
+}
+
+std::size_t PoolCore::prune() {
+  std::size_t closed = 0;
+  for (PoolSlot& slot : slots_) {
+    {
+      const MutexLock lock(mutex_);
+      if (state_ != PoolState::active || count(ResourceState::idle) <= upkeep_.min_idle) break;
+      if (PoolSlot::state_of(slot.word_) != ResourceState::idle || !take_for_the_pool(slot)) continue;
+    }
+    close_resource(slot, CloseReason::shrinking);
+    ++closed;
+    const MutexLock lock(mutex_);
+    put_back(slot);
+  }
+  return closed;
+}
+
+void PoolCore::close_idle_that_are_due() {
+  for (PoolSlot& slot : slots_) {
+    const Clock::time_point now = clock_.now();
+    const auto reason_to_close = [&]() -> std::optional<CloseReason> {
+      if (index_of(slot) >= limit_) return CloseReason::shrinking;
+      const std::size_t idle = count(ResourceState::idle);
+      const std::size_t spare = idle - std::min(idle, upkeep_.min_idle);
+      return reason_to_close_idle(facts_of(slot), upkeep_, now, spare);
+    };
+    bool is_validated = false;
+    std::optional<CloseReason> reason;
+    {
+      const MutexLock lock(mutex_);
+      if (state_ != PoolState::active) return;
+      if (PoolSlot::state_of(slot.word_) != ResourceState::idle) continue;
+      reason = reason_to_close();
+      is_validated = !reason && is_validated_by_maintenance(facts_of(slot), upkeep_, now);
+      if (!(reason || is_validated) || !take_for_the_pool(slot)) continue;
+    }
+    if (is_validated) {
+      add_one(validations_);
+      slot.validated_at_ = ticks(now);
+      if (!kind_->is_valid(slot.resource_)) reason = CloseReason::invalid;
+    }
+    if (reason) close_resource(slot, *reason);
+    const MutexLock lock(mutex_);
+    put_back(slot);
+  }
+}
+
+void PoolCore::condemn_those_in_use_that_are_due() {
+  const Clock::time_point now = clock_.now();
+  const MutexLock lock(mutex_);
+  for (PoolSlot& slot : slots_) {
+    if (PoolSlot::state_of(slot.word_) != ResourceState::in_use || slot.resource_ == nullptr) continue;
+    if (index_of(slot) >= limit_ && !is_overflow(slot)) {
+      slot.condemned_ = CloseReason::shrinking;
+    } else if (now >= time_of(slot.dies_at_)) {
+      slot.condemned_ = CloseReason::age;
+    } else {
+      continue;
+    }
+    mark_unless_idle(slot);
+  }
+}
+
+void PoolCore::report_overstaying() {
+  if (!upkeep_.leak_threshold) return;
+  std::vector<LeaseReport> overstaying;
+  {
+    const MutexLock lock(mutex_);
+    const Clock::time_point now = clock_.now();
+    for (PoolSlot& slot : slots_) {
+      if (now - time_of(slot.since_) < *upkeep_.leak_threshold || slot.reported_ == slot.published_) continue;
+      std::optional<LeaseReport> report = report_on(slot, now);
+      if (!report || report->held < *upkeep_.leak_threshold) continue;
+      slot.reported_ = slot.published_;
+      add_one(overstayed_);
+      overstaying.push_back(*std::move(report));
+      if (upkeep_.overstaying == Overstaying::interrupted) interrupt(slot);
+    }
+  }
+  if (!upkeep_.on_leak) return;
+  for (const LeaseReport& report : overstaying) upkeep_.on_leak(report);
+}
+
+void PoolCore::adapt_size() {
+  if (!upkeep_.adaptive_size) return;
+  const Clock::time_point now = clock_.now();
+  const std::uint64_t waits = waits_ + timeouts_;
+  const std::uint64_t held = hold_times_.sum() * kHoldsASample;
+  const double time =
+      std::chrono::duration<double, std::nano>(now - last_adapted_).count() * static_cast<double>(limit_);
+  const double busy = time > 0 ? static_cast<double>(held - held_then_) / time : 0;
+  const double in_use = static_cast<double>(count_in_use()) / static_cast<double>(limit_);
+  const Demand demand{.utilisation = std::max(busy, in_use), .has_waited = waits != waits_then_ || waiting_ > 0};
+  last_adapted_ = now;
+  waits_then_ = waits;
+  held_then_ = held;
+  adaptive_ = next_size(adaptive_, demand, *upkeep_.adaptive_size, options_.max);
+  adaptive_.limit = std::max(adaptive_.limit, upkeep_.min_idle);
+  const MutexLock lock(mutex_);
+  limit_ = adaptive_.limit;
+  wake_next();
+}
+
+// Makes what min_idle lacks.
+void PoolCore::refill(Failures failures) {
+  while (true) {
+    Claim claim;
+    {
+      const MutexLock lock(mutex_);
+      if (count(ResourceState::idle) >= upkeep_.min_idle) return;
+      claim = take_closed(FirstUse::by_the_pool);
+    }
+    if (claim.slot == nullptr) return;
+    try {
+      fill(*claim.slot, FirstUse::by_the_pool);
+      kind_->warm_up(claim.slot->resource_);
+    } catch (...) {
+      if (claim.slot->resource_ != nullptr) {
+        close_resource(*claim.slot, CloseReason::invalid);
+        const MutexLock lock(mutex_);
+        put_back(*claim.slot);
+      }
+      if (failures == Failures::thrown) throw;
+      return;
+    }
+    const MutexLock lock(mutex_);
+    put_back(*claim.slot);
+  }
+}
+
+// Looking on
+
+std::size_t PoolCore::count(ResourceState state) const noexcept {
+  const std::size_t reach = reach_.load(std::memory_order_acquire);
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < reach; ++i) {
+    if (PoolSlot::state_of(slots_[i].word_.load(std::memory_order_relaxed)) == state) ++count;
+  }
+  return count;
+}
+
+// Nothing while it has none, or has got it this instant.
+std::optional<Waitable::Holder> PoolCore::holder_of(const PoolSlot& slot) noexcept {
+  const std::uint64_t word = slot.word_.load(std::memory_order_acquire);
+  const std::uint64_t ticket = PoolSlot::ticket_of(word);
+  if (PoolSlot::state_of(word) != ResourceState::in_use) return std::nullopt;
+  if (slot.published_.load(std::memory_order_acquire) != ticket) return std::nullopt;
+  const Holder holder{slot.thread_, {slot.file_, slot.line_, slot.function_}};
+  std::atomic_thread_fence(std::memory_order_acquire);
+  if ((slot.word_.load(std::memory_order_relaxed) ^ word) & ~PoolSlot::kMarked) return std::nullopt;
+  return holder;
+}
+
+// Of a lease that cannot end before the mutex is free.
+std::optional<LeaseReport> PoolCore::report_on(PoolSlot& slot, Clock::time_point now) {
+  if (!mark_unless_idle(slot)) return std::nullopt;
+  const std::optional<Holder> holder = holder_of(slot);
+  if (!holder) return std::nullopt;
+  return LeaseReport{
+      .site = holder->site, .held = in_ms(now - time_of(slot.since_)), .activity = kind_->activity(slot.resource_)};
+}
+
+void PoolCore::interrupt(PoolSlot& slot) noexcept {
+  add_one(interrupted_);
+  kind_->interrupt(slot.resource_);
+}
+
+std::string PoolCore::describe_holders() {
+  std::string text;
+  const Clock::time_point now = clock_.now();
+  for (PoolSlot& slot : slots_) {
+    const std::optional<LeaseReport> report = report_on(slot, now);
+    if (!report) continue;
+    text += (text.empty() ? "" : ", ") + report->site.to_string() + " for " + std::to_string(report->held.count()) +
+            " ms" + (report->activity.empty() ? "" : ", running \"" + report->activity + "\"");
+  }
+  return text;
+}
+
+// Those who hold something, when nothing is free.
+std::vector<Waitable::Holder> PoolCore::holders() {
+  const MutexLock lock(mutex_);
+  std::vector<Holder> all;
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    if (i >= limit_ && i < options_.max && PoolSlot::state_of(slots_[i].word_) == ResourceState::closed) continue;
+    std::optional<Holder> holder = holder_of(slots_[i]);
+    if (!holder) return {};
+    all.push_back(*std::move(holder));
+  }
+  return all;
+}
+
+std::vector<LeaseReport> PoolCore::leases() {
+  const MutexLock lock(mutex_);
+  const Clock::time_point now = clock_.now();
+  std::vector<LeaseReport> all;
+  for (PoolSlot& slot : slots_) {
+    if (std::optional<LeaseReport> report = report_on(slot, now)) all.push_back(*std::move(report));
+  }
+  return all;
+}
+
+bool PoolCore::makes_resources() {
+  const MutexLock lock(mutex_);
+  return !breaker_ || breaker_->state(clock_.now()) == CircuitBreaker::State::closed;
+}
+
+PoolStatistics PoolCore::statistics() const {
+  PoolStatistics now{.state = state_,
+                     .limit = limit_,
+                     .total = 0,
+                     .idle = 0,
+                     .in_use = 0,
+                     .waiting = waiting_,
+                     .waits = waits_,
+                     .timeouts = timeouts_,
+                     .fallbacks = fallbacks_,
+                     .created = created_,
+                     .failed_creations = failed_creations_,
+                     .refused_creations = refused_creations_,
+                     .cleaned = cleaned_,
+                     .validations = validations_,
+                     .overstayed = overstayed_,
+                     .interrupted = interrupted_,
+                     .recovered = recovered_,
+                     .wait_times = wait_times_,
+                     .hold_times = hold_times_};
+  for (std::size_t i = 0; i < kCloseReasons; ++i) now.closed[i] = closed_[i];
+  const std::uint64_t not_lent = not_lent_;
+  for (const PoolSlot& slot : slots_) {
+    const std::uint64_t word = slot.word_.load(std::memory_order_relaxed);
+    now.acquires += PoolSlot::ticket_of(word);
+    const ResourceState state = PoolSlot::state_of(word);
+    if (state != ResourceState::closed) ++now.total;
+    if (state == ResourceState::idle) ++now.idle;
+    if (state == ResourceState::in_use) ++now.in_use;
+  }
+  now.acquires -= std::min(now.acquires, not_lent);
+  return now;
+}
+
+std::vector<ResourceReport> PoolCore::resources() const {
+  std::vector<ResourceReport> all;
+  const Clock::time_point now = clock_.now();
+  for (const PoolSlot& slot : slots_) {
+    const ResourceState state = PoolSlot::state_of(slot.word_);
+    if (state == ResourceState::closed || slot.resource_ == nullptr) continue;
+    const ResourceFacts facts = facts_of(slot);
+    all.push_back({.id = slot.id_,
+                   .state = state,
+                   .age = in_ms(now - facts.made_at),
+                   .idle = state == ResourceState::idle ? in_ms(now - facts.idle_since) : std::chrono::milliseconds(0),
+                   .uses = facts.uses,
+                   .errors = facts.errors});
+  }
+  return all;
+}
+
+void PoolCore::throw_closed() const {
+  throw ClosedError(options_.name + " is not lent any more: its pool " +
+                    (state_ == PoolState::draining ? "is being drained" : "has been closed"));
+}
+
+void PoolCore::throw_stopped(const CallSite& site) const {
+  throw InterruptedError("stopped while waiting for " + options_.name + " at " + site.to_string());
+}
+
+void PoolCore::throw_timeout(const CallSite& site) {
+  add_one(timeouts_);
+  throw TimeoutError(
+      "waiting for " + options_.name + " at " + site.to_string() + " took too long; held by " + describe_holders(),
+      ErrorDetails{.sql = {}, .database = {}, .retryable = true});
+}
+
+// What the templates use
+
+void Loan::give_back() noexcept {
+  if (slot != nullptr) core->release(*slot, ticket);
+}
+
+void Loan::count_error() noexcept {
+  if (is_live()) core->count_error(*slot);
+}
+
+void Loan::retire() noexcept {
+  if (is_live()) core->retire(*slot);
+}
+
+void Loan::unbind() noexcept {
+  if (is_live()) slot->thread_.store({}, std::memory_order_relaxed);
+}
+
+bool Loan::is_live() const noexcept {
+  return slot != nullptr && (slot->word_.load(std::memory_order_relaxed) & ~PoolSlot::kMarked) ==
+                                PoolSlot::word_of(ticket, ResourceState::in_use);
+}
+
+PoolBase::PoolBase(const PoolOptions& options, std::unique_ptr<ResourceKind> kind, Clock* clock)
+    : core_(new PoolCore(options, std::move(kind), clock == nullptr ? Clock::steady() : *clock)) {
+  try {
+    core_->start();
+  } catch (...) {
+    core_->orphan();
+    throw;
+  }
+}
+
+PoolBase::~PoolBase() { core_->orphan(); }
+
+Loan PoolBase::acquire(const AcquireOptions& options, const CallSite& site) { return core_->acquire(options, site); }
+Loan PoolBase::try_acquire(const CallSite& site) { return core_->try_acquire(site); }
+void PoolBase::count_fallback() noexcept { core_->count_fallback(); }
+void PoolBase::maintain_now() { core_->maintain(); }
+std::size_t PoolBase::prune() { return core_->prune(); }
+std::vector<LeaseReport> PoolBase::drain(std::chrono::milliseconds timeout) {
+  return core_->drain(core_->clock().deadline(timeout));
+}
+void PoolBase::close(std::chrono::milliseconds timeout) { core_->close(core_->clock().deadline(timeout)); }
+PoolStatistics PoolBase::statistics() const { return core_->statistics(); }
+std::vector<ResourceReport> PoolBase::resources() const { return core_->resources(); }
+
+}  // namespace sqlane::detail

@@ -1,0 +1,266 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <optional>
+#include <random>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/fork.hpp"
+#include "base/maintenance_thread.hpp"
+#include "base/mutex.hpp"
+#include "base/wait_graph.hpp"
+#include "pool/circuit_breaker.hpp"
+#include "pool/upkeep.hpp"
+#include "sqlane/detail/pool_base.hpp"
+
+namespace sqlane::detail {
+
+// One place of a pool. Its word says everything that has to be decided at once:
+//
+//   ticket (61 bits) | marked (1 bit) | ResourceState (2 bits)
+//
+// The ticket grows with each loan, so a lease that was recovered from its thread
+// is recognised. A place in use is `marked` while somebody wants to hear of its
+// return: that then has to take the pool's mutex.
+class alignas(64) PoolSlot {
+ public:
+  static constexpr std::uint64_t kStateBits = 3;
+  static constexpr std::uint64_t kMarked = 4;
+  static constexpr std::uint64_t kOneTicket = 8;
+
+  [[nodiscard]] static constexpr ResourceState state_of(std::uint64_t word) noexcept {
+    return static_cast<ResourceState>(word & kStateBits);
+  }
+  [[nodiscard]] static constexpr std::uint64_t ticket_of(std::uint64_t word) noexcept { return word / kOneTicket; }
+  [[nodiscard]] static constexpr std::uint64_t word_of(std::uint64_t ticket, ResourceState state) noexcept {
+    return ticket * kOneTicket | static_cast<std::uint64_t>(state);
+  }
+
+ private:
+  friend class PoolCore;
+  friend struct Loan;
+
+  using Ticks = Clock::duration::rep;
+
+  std::atomic<std::uint64_t> word_ = word_of(0, ResourceState::closed);
+
+  // Of the holder. Others may look, so they are atomic; what they see belongs
+  // together while published_ is the word's ticket.
+  std::atomic<void*> resource_ = nullptr;
+  std::uint64_t returns_slowly_at_ = 0;  // the ticket, from which on it does not simply become idle
+  std::atomic<std::uint64_t> published_ = 0;
+  std::atomic<const char*> file_ = "";
+  std::atomic<const char*> function_ = "";
+  std::atomic<int> line_ = 0;
+  std::atomic<std::thread::id> thread_{};  // none: of the pool itself, or of a lease that was unbound
+  std::atomic<Ticks> since_ = 0;
+  std::atomic<Ticks> idle_since_ = 0;
+  Clock::time_point sampled_since_{};
+
+  // Of the resource; written by whoever holds the slot.
+  std::atomic<std::uint64_t> id_ = 0;
+  std::atomic<std::uint64_t> first_ticket_ = 0;
+  std::atomic<std::uint64_t> errors_ = 0;
+  std::atomic<Ticks> made_at_ = 0;
+  std::atomic<Ticks> dies_at_ = 0;
+  std::atomic<Ticks> validated_at_ = 0;
+
+  // Under the pool's mutex.
+  std::optional<CloseReason> condemned_;  // to be closed when it comes back
+  std::uint64_t reported_ = 0;            // the newest ticket that was reported for overstaying
+};
+
+// The pool without its types: who gets what, and when. Knows nothing of what it lends.
+//
+// Invariants
+//  1. A slot that is not idle has one owner: the holder of its lease, a thread
+//     that makes, checks or closes its resource, or a waiter that it was handed
+//     to; or it is closed and has none. Its owner alone touches its resource.
+//  2. From idle to in_use it goes by one compare-and-swap, with or without the
+//     mutex. Every other step is made by its owner: back to idle by one
+//     compare-and-swap as well, which is the last thing that its owner touches,
+//     unless it is marked; anything else under mutex_.
+//  3. Marks are set under mutex_, on slots in use. Who goes to sleep has, since it
+//     last looked and under the same lock, seen no idle slot and marked all that
+//     are in use; so whatever comes back wakes somebody. While a waiter has been
+//     woken and has not run yet, others may come back unnoticed: it sees to the
+//     rest when it runs (wake_next).
+//  4. While a slot can be filled, nothing is being made, and somebody waits, a
+//     waiter has been woken that has not run yet.
+//  5. After shut() no slot is idle, and all that are in use are marked; so each
+//     comes back under mutex_, and the last one destroys an orphaned core. The
+//     threads that are inside without a slot are counted: orphan() waits for them.
+// Making, checking and closing resources happens outside mutex_.
+//
+// Safe to use from any thread.
+class PoolCore final : public Waitable {
+ public:
+  PoolCore(const PoolOptions& options, std::unique_ptr<ResourceKind> kind, Clock& clock);
+  PoolCore(const PoolCore&) = delete;
+  PoolCore& operator=(const PoolCore&) = delete;
+
+  // Opens min_idle where that is asked for; starts maintenance.
+  void start() SQLANE_EXCLUDES(mutex_);
+  // Nobody will call any more: shuts, waits for the calls that have begun, and
+  // destroys itself, now or when the last loan comes back.
+  void orphan() noexcept SQLANE_EXCLUDES(mutex_);
+
+  [[nodiscard]] Loan acquire(const AcquireOptions& options, const CallSite& site) SQLANE_EXCLUDES(mutex_);
+  [[nodiscard]] Loan try_acquire(const CallSite& site) SQLANE_EXCLUDES(mutex_);
+  void release(PoolSlot& slot, std::uint64_t ticket) noexcept SQLANE_EXCLUDES(mutex_);
+
+  void count_error(PoolSlot& slot) noexcept;
+  void retire(PoolSlot& slot) noexcept SQLANE_EXCLUDES(mutex_);
+  void count_fallback() noexcept { fallbacks_.fetch_add(1, std::memory_order_relaxed); }
+
+  // Throws UsageError when the calling thread holds something itself, so that waiting for all could not end.
+  void expect_foreign_holders(const CallSite& site) SQLANE_EXCLUDES(mutex_);
+  // Waits until everything that other threads hold now has come back once; what
+  // is lent meanwhile does not count. False at the deadline.
+  bool wait_for_turnover(Clock::time_point deadline) SQLANE_EXCLUDES(mutex_);
+
+  // Refuses new calls, wakes those that wait with ClosedError, closes what is idle.
+  void shut(PoolState state) noexcept SQLANE_EXCLUDES(mutex_);
+  [[nodiscard]] std::vector<LeaseReport> drain(Clock::time_point deadline) SQLANE_EXCLUDES(mutex_);
+  void close(Clock::time_point deadline) SQLANE_EXCLUDES(mutex_);
+
+  void maintain() SQLANE_EXCLUDES(mutex_);
+  std::size_t prune() SQLANE_EXCLUDES(mutex_);
+
+  [[nodiscard]] PoolStatistics statistics() const;
+  [[nodiscard]] std::vector<ResourceReport> resources() const;
+  // False while making resources is not even tried.
+  [[nodiscard]] bool makes_resources() SQLANE_EXCLUDES(mutex_);
+  [[nodiscard]] std::vector<LeaseReport> leases() SQLANE_EXCLUDES(mutex_);
+
+  [[nodiscard]] std::vector<Holder> holders() override SQLANE_EXCLUDES(mutex_);
+  [[nodiscard]] std::string name() const override { return options_.name; }
+  [[nodiscard]] Clock& clock() const noexcept { return clock_; }
+
+  // What the thread that is ending holds still goes back.
+  static void recover_from_ending_thread() noexcept;
+
+ private:
+  struct Waiter;
+  class Visit;
+  struct Claim {
+    PoolSlot* slot = nullptr;
+    std::uint64_t ticket = 0;
+  };
+  enum class Marking : std::uint8_t { no, yes };
+  enum class FirstUse : std::uint8_t { of_a_loan, by_the_pool };
+
+  ~PoolCore();
+
+  [[nodiscard]] Claim take_fast() noexcept;
+  [[nodiscard]] Loan acquire_inline(const AcquireOptions* options, const CallSite& site) SQLANE_EXCLUDES(mutex_);
+  [[nodiscard]] Claim acquire_slowly(const AcquireOptions* waiting, const CallSite& site) SQLANE_EXCLUDES(mutex_);
+  [[nodiscard]] Claim wait(const AcquireOptions& options, const CallSite& site) SQLANE_EXCLUDES(mutex_);
+  [[nodiscard]] Claim take_idle(Marking marking) noexcept SQLANE_REQUIRES(mutex_);
+  [[nodiscard]] Claim take_closed(FirstUse use) noexcept SQLANE_REQUIRES(mutex_);
+  [[nodiscard]] bool can_make() const noexcept SQLANE_REQUIRES(mutex_);
+  [[nodiscard]] Loan lend(Claim claim, const CallSite& site) noexcept;
+  void publish(PoolSlot& slot, std::uint64_t ticket, const CallSite& site, std::thread::id thread) noexcept;
+  void fill(PoolSlot& slot, FirstUse use) SQLANE_EXCLUDES(mutex_);
+  void give_up_filling(PoolSlot& slot) noexcept SQLANE_REQUIRES(mutex_);
+  [[nodiscard]] bool is_usable(PoolSlot& slot) SQLANE_EXCLUDES(mutex_);
+  void release_slowly(PoolSlot& slot, Cleaning cleaning) noexcept SQLANE_EXCLUDES(mutex_);
+  void close_resource(PoolSlot& slot, CloseReason reason) noexcept SQLANE_EXCLUDES(mutex_);
+  void put_back(PoolSlot& slot) noexcept SQLANE_REQUIRES(mutex_);
+  [[nodiscard]] bool take_for_the_pool(PoolSlot& slot) noexcept SQLANE_REQUIRES(mutex_);
+  void set_state(PoolSlot& slot, ResourceState state) noexcept SQLANE_REQUIRES(mutex_);
+  bool mark_unless_idle(PoolSlot& slot) noexcept SQLANE_REQUIRES(mutex_);
+  void wake_next() noexcept SQLANE_REQUIRES(mutex_);
+  void leave_queue(Waiter& waiter) noexcept SQLANE_REQUIRES(mutex_);
+  [[nodiscard]] bool is_over() const noexcept SQLANE_REQUIRES(mutex_);
+  void recover(PoolSlot& slot) noexcept SQLANE_EXCLUDES(mutex_);
+
+  void close_idle_that_are_due() SQLANE_EXCLUDES(mutex_);
+  void condemn_those_in_use_that_are_due() SQLANE_EXCLUDES(mutex_);
+  void report_overstaying() SQLANE_EXCLUDES(mutex_);
+  void adapt_size() SQLANE_REQUIRES(maintaining_) SQLANE_EXCLUDES(mutex_);
+  enum class Failures : std::uint8_t { swallowed, thrown };
+  void refill(Failures failures) SQLANE_EXCLUDES(mutex_);
+
+  [[nodiscard]] ResourceFacts facts_of(const PoolSlot& slot) const noexcept;
+  [[nodiscard]] std::size_t index_of(const PoolSlot& slot) const noexcept {
+    return static_cast<std::size_t>(&slot - slots_.data());
+  }
+  [[nodiscard]] bool is_overflow(const PoolSlot& slot) const noexcept { return index_of(slot) >= options_.max; }
+  [[nodiscard]] std::size_t count(ResourceState state) const noexcept;
+  [[nodiscard]] std::size_t count_in_use() const noexcept {
+    return count(ResourceState::in_use) + count(ResourceState::error);
+  }
+  [[nodiscard]] static std::optional<Holder> holder_of(const PoolSlot& slot) noexcept;
+  [[nodiscard]] std::optional<LeaseReport> report_on(PoolSlot& slot, Clock::time_point now) SQLANE_REQUIRES(mutex_);
+  void interrupt(PoolSlot& slot) noexcept SQLANE_REQUIRES(mutex_);
+  [[nodiscard]] std::string describe_holders() SQLANE_REQUIRES(mutex_);
+  [[noreturn]] void throw_closed() const;
+  [[noreturn]] void throw_stopped(const CallSite& site) const;
+  [[noreturn]] void throw_timeout(const CallSite& site) SQLANE_REQUIRES(mutex_);
+
+  // Constant after construction.
+  const PoolOptions options_;
+  const Upkeep& upkeep_ = options_.upkeep;
+  const std::unique_ptr<ResourceKind> kind_;
+  Clock& clock_;
+  const std::uint64_t id_;  // of no other pool, ever
+  const std::uint32_t generation_ = ForkGeneration::watch();
+  const bool cleans_;
+  const bool checks_on_acquire_;
+  const bool notes_idleness_;
+  std::vector<PoolSlot> slots_;  // max, then max_overflow
+
+  std::atomic<std::size_t> reach_ = 0;  // slots beyond have never been filled
+  std::atomic<std::size_t> limit_;
+
+  Mutex maintaining_;  // one at a time
+  Clock::time_point last_adapted_ SQLANE_GUARDED_BY(maintaining_){};
+  std::uint64_t waits_then_ SQLANE_GUARDED_BY(maintaining_) = 0;
+  std::uint64_t held_then_ SQLANE_GUARDED_BY(maintaining_) = 0;
+  AdaptiveState adaptive_ SQLANE_GUARDED_BY(maintaining_){};
+
+  mutable Mutex mutex_;
+  std::list<Waiter*> waiters_ SQLANE_GUARDED_BY(mutex_);  // the longest waiting first
+  bool is_wake_pending_ SQLANE_GUARDED_BY(mutex_) = false;
+  bool is_making_ SQLANE_GUARDED_BY(mutex_) = false;
+  bool is_orphan_ SQLANE_GUARDED_BY(mutex_) = false;
+  std::size_t visitors_ SQLANE_GUARDED_BY(mutex_) = 0;  // threads that are inside, maybe without a slot
+  std::size_t filled_ SQLANE_GUARDED_BY(mutex_) = 0;    // slots that are not closed
+  int watchers_ SQLANE_GUARDED_BY(mutex_) = 0;          // of returned_
+  Condition returned_;
+  std::optional<CircuitBreaker> breaker_ SQLANE_GUARDED_BY(mutex_);
+  std::minstd_rand random_ SQLANE_GUARDED_BY(mutex_);
+  std::uint64_t last_resource_ SQLANE_GUARDED_BY(mutex_) = 0;
+  std::optional<MaintenanceThread::Task> task_;
+
+  // Changed under mutex_, or where nobody hurries.
+  std::atomic<PoolState> state_ = PoolState::active;
+  std::atomic<std::size_t> waiting_ = 0;
+  std::atomic<std::uint64_t> not_lent_ = 0;  // tickets that became no loan
+  std::atomic<std::uint64_t> waits_ = 0;
+  std::atomic<std::uint64_t> timeouts_ = 0;
+  std::atomic<std::uint64_t> fallbacks_ = 0;
+  std::atomic<std::uint64_t> created_ = 0;
+  std::atomic<std::uint64_t> failed_creations_ = 0;
+  std::atomic<std::uint64_t> refused_creations_ = 0;
+  std::array<std::atomic<std::uint64_t>, kCloseReasons> closed_{};
+  std::atomic<std::uint64_t> cleaned_ = 0;
+  std::atomic<std::uint64_t> validations_ = 0;
+  std::atomic<std::uint64_t> overstayed_ = 0;
+  std::atomic<std::uint64_t> interrupted_ = 0;
+  std::atomic<std::uint64_t> recovered_ = 0;
+  Histogram wait_times_;
+  Histogram hold_times_;
+};
+
+}  // namespace sqlane::detail
