@@ -175,6 +175,12 @@ class Database {
   // UsageError, and the database stays open.
   void close(CallSite site = CallSite::current());
 
+  // Before close(): refuses new calls of all who share the database, fails those
+  // that wait with ClosedError, and lets those that run finish. What still holds
+  // the lane or a reader after `timeout` is reported, and its next statement, or
+  // the one that runs, ends with InterruptedError. UsageError as for close().
+  std::vector<LeaseReport> drain(std::chrono::milliseconds timeout, CallSite site = CallSite::current());
+
   [[nodiscard]] const Options& options() const;
 
   // Who has the writer lane at this moment; nothing while it is idle.
@@ -186,6 +192,12 @@ class Database {
   // Checks lane and readers now. Where Options::health_interval is set, the
   // newest check in the background counts as well.
   [[nodiscard]] Health health() const;
+
+  // The connections that are open: the writer, then the readers.
+  [[nodiscard]] std::vector<ResourceReport> connections() const;
+
+  // What is done in the background for Options::upkeep, now.
+  void maintain_now() const;
 
  private:
   template <class Result>

@@ -47,6 +47,10 @@ struct Options {
   // How readers are kept. A validation is a query for the schema's version.
   Upkeep upkeep{};
 
+  // Run on each reader that is opened ahead of need (Upkeep::min_idle), to fill
+  // its page cache: "SELECT sum(length(body)) FROM note". Empty: the schema is read.
+  std::string warm_up_query{};
+
   Durability durability = Durability::full;
 
   // How long a call waits for a reader or for the writer lane before TimeoutError.
@@ -105,6 +109,10 @@ struct Options {
   //
   //   file:app.db?readers=8&durability=normal      percent-encoded
   //   SQLANE_READERS=8                             with the prefix "SQLANE_"
+  //
+  // A URI without a path leaves that of `base`. Each variable that begins with
+  // the prefix has to be one of these; no thread may change the environment
+  // meanwhile.
   [[nodiscard]] static Options from_uri(std::string_view uri, const Options& base);
   [[nodiscard]] static Options from_uri(std::string_view uri) { return from_uri(uri, Options()); }
   [[nodiscard]] static Options from_environment(std::string_view prefix, const Options& base);
@@ -115,7 +123,8 @@ struct Options {
   }
 
   // What differs from the defaults, so that from_uri() reads it back equal;
-  // callbacks cannot be written.
+  // callbacks cannot be written. Throws UsageError naming the key if a value,
+  // such as a negative duration, cannot be had from text.
   [[nodiscard]] std::string to_uri() const;
 };
 

@@ -26,14 +26,23 @@ concept Closeable = requires(T& resource) {
   resource.close();
 };
 
-// A resource that can be asked whether it still works.
+namespace detail {
+
 template <class T>
-concept Pingable = requires(T& resource) {
+concept HasPing = requires(T& resource) {
   { resource.ping() } -> std::convertible_to<bool>;
-}
-|| requires(const T& resource) {
+};
+
+template <class T>
+concept HasIsValid = requires(const T& resource) {
   { resource.is_valid() } -> std::convertible_to<bool>;
 };
+
+}  // namespace detail
+
+// A resource that can be asked whether it still works.
+template <class T>
+concept Pingable = detail::HasPing<T> || detail::HasIsValid<T>;
 
 // What a pool does with its resources besides lending them. All may be empty.
 template <class T>
@@ -199,7 +208,7 @@ class Pool {
   class Kind final : public detail::ResourceKind {
    public:
     Kind(Make make, PoolHooks<T> hooks) : make_(std::move(make)), hooks_(std::move(hooks)) {
-      if constexpr (requires(T & resource) { resource.ping(); }) {
+      if constexpr (detail::HasPing<T>) {
         if (!hooks_.is_valid) hooks_.is_valid = [](T& resource) -> bool { return resource.ping(); };
       } else if constexpr (Pingable<T>) {
         if (!hooks_.is_valid) hooks_.is_valid = [](T& resource) -> bool { return resource.is_valid(); };
@@ -244,14 +253,20 @@ class Pool {
     void warm_up(void* resource) override {
       if (hooks_.warm_up) hooks_.warm_up(*static_cast<T*>(resource));
     }
-    void interrupt(void* resource) noexcept override {
+    bool interrupt(void* resource) noexcept override {
       try {
         if (hooks_.interrupt) hooks_.interrupt(*static_cast<T*>(resource));
+        return static_cast<bool>(hooks_.interrupt);
       } catch (...) {  // it goes on, then
+        return false;
       }
     }
-    std::string activity(void* resource) override {
-      return hooks_.activity ? hooks_.activity(*static_cast<T*>(resource)) : std::string();
+    std::string activity(void* resource) noexcept override {
+      try {
+        return hooks_.activity ? hooks_.activity(*static_cast<T*>(resource)) : std::string();
+      } catch (...) {  // it is only told to people
+        return {};
+      }
     }
 
    private:

@@ -48,6 +48,7 @@ void CheckpointGovernor::checkpoint(Connection& writer) noexcept {
     history_.pages_at_last_reset = is_free ? 0 : pages;
   } catch (const CorruptError&) {
     corruption_ = std::current_exception();
+    is_sound_ = false;
   } catch (const std::exception&) {
     // Another process checkpoints or writes, or the disk is full: the log keeps
     // every commit, and the next attempt comes when it has grown.
@@ -61,6 +62,7 @@ bool CheckpointGovernor::copy(Connection& writer) {
   try {
     const Connection::Checkpoint done = checkpointer_->checkpoint_passive();
     writer.rollback();
+    checkpoints_.add();
     return done.copied_pages == done.log_pages;
   } catch (...) {
     writer.rollback();

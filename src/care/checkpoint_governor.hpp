@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <exception>
 #include <functional>
@@ -7,6 +8,7 @@
 
 #include "base/clock.hpp"
 #include "sqlite/connection.hpp"
+#include "sqlite/connection_record.hpp"
 
 namespace sqlane::detail {
 
@@ -52,6 +54,10 @@ class CheckpointGovernor {
   // Throws CorruptError once a checkpoint found the log contradicting itself.
   void expect_sound() const;
 
+  // For any thread.
+  [[nodiscard]] bool is_sound() const noexcept { return is_sound_; }
+  [[nodiscard]] std::uint64_t checkpoints() const noexcept { return checkpoints_.value(); }
+
   void close() noexcept { checkpointer_.reset(); }
 
  private:
@@ -68,6 +74,9 @@ class CheckpointGovernor {
   std::unique_ptr<Connection> checkpointer_;  // opened when first needed
   CheckpointHistory history_;
   std::exception_ptr corruption_;
+
+  std::atomic<bool> is_sound_ = true;
+  OwnCounter checkpoints_;
 };
 
 }  // namespace sqlane::detail

@@ -1,11 +1,28 @@
 #include "database/core.hpp"
 
+#include <algorithm>
+#include <filesystem>
+#include <iterator>
 #include <utility>
 
+#include "sqlane/detail/statement.hpp"
 #include "sqlane/error.hpp"
 
 namespace sqlane::detail {
 namespace {
+
+// Of the log's size between two checkpoints; beyond, something keeps it from starting over.
+constexpr std::uint64_t kLargeLog = 16;
+constexpr std::uint64_t kFrame = 4096 + 24;  // bytes, at the usual page size
+
+std::vector<HealthChecker::Listener> health_listeners(const Options& options) {
+  std::vector<HealthChecker::Listener> listeners;
+  if (options.on_health_change) listeners.push_back(options.on_health_change);
+  if (options.metrics != nullptr) {
+    listeners.push_back([metrics = options.metrics](const Health& health) { metrics->on_health(health); });
+  }
+  return listeners;
+}
 
 void limit(Connection& connection, std::optional<std::chrono::milliseconds> statement_timeout,
            const std::stop_token& stop) {
@@ -13,6 +30,14 @@ void limit(Connection& connection, std::optional<std::chrono::milliseconds> stat
 }
 
 }  // namespace
+
+PoolOptions reader_pool_options(const Options& options) {
+  return {.name = "a reader",
+          .max = options.readers,
+          .max_overflow = options.overflow_readers,
+          .acquire_timeout = options.acquire_timeout,
+          .upkeep = options.upkeep};
+}
 
 std::shared_ptr<Core> Core::open(Options options, ConnectionSettings settings, std::shared_ptr<void> registration) {
   return {new Core(std::move(options), std::move(settings), std::move(registration)), [](Core* core) {
@@ -34,13 +59,19 @@ Core::Core(Options options, ConnectionSettings settings, std::shared_ptr<void> r
             clock_),
       governor_(
           static_cast<int>(options_.checkpoint_pages), [this] { return open(Role::checkpointer); },
-          [this](Clock::time_point deadline) { return readers_.wait_for_turnover(deadline); }, clock_),
-      readers_(
-          options_.readers, [this] { return open(Role::reader); }, [](Connection& reader) { return reader.tidy(); },
-          clock_) {
+          [this](Clock::time_point deadline) { return readers_->base().core().wait_for_turnover(deadline); }, clock_),
+      health_([this](std::vector<Finding>& findings) { check(findings); }, health_listeners(options_)) {
   // Opens the writer now: whoever cannot open the file hears it here.
   lend_writer({}, CallSite::current()).give_back();
+  PoolOptions pool = reader_pool_options(options_);
+  if (settings_.is_memory()) pool.upkeep = {};
+  readers_.emplace([this] { return open_reader(settings_.database); }, pool, reader_hooks(), &clock_);
+  if (!options_.fallback.empty()) {
+    fallback_.emplace([this] { return open_reader(options_.fallback.string()); }, PoolOptions(pool), reader_hooks(),
+                      &clock_);
+  }
   if (options_.on_slow_write.callback) watchdog_.emplace(lane_, options_.on_slow_write);
+  if (options_.health_interval) health_.start(*options_.health_interval);
 }
 
 LaneHooks Core::hooks() {
@@ -70,11 +101,11 @@ Lease Core::lend_writer(const WriteOptions& options, CallSite site) {
   Connection& writer = lane_.acquire(waiter, deadline(options.timeout), options.stop);
   Lease lease(
       writer,
-      [](void* self, void*) noexcept {
+      [](void* self, Connection&, Loan&) noexcept {
         auto& core = *static_cast<Core*>(self);
         if (!core.is_of_another_process()) core.lane_.release();
       },
-      this, nullptr);
+      this);
   limit(writer, options.statement_timeout, options.stop);
   return lease;
 }
@@ -84,15 +115,35 @@ Lease Core::lend_reader(const ReadOptions& options, CallSite site) {
     return lend_writer(
         {.timeout = options.timeout, .statement_timeout = options.statement_timeout, .stop = options.stop}, site);
   }
-  Readers::Slot& slot = readers_.acquire(deadline(options.timeout), site, options.stop);
+  try {
+    return lend_from(*readers_, options, site);
+  } catch (const ClosedError&) {
+    throw;
+  } catch (const InterruptedError&) {
+    throw;
+  } catch (const TimeoutError&) {
+    if (options_.metrics != nullptr) options_.metrics->on_acquire_timeout(site);
+    if (!fallback_) throw;
+  } catch (const Error&) {  // none can be opened
+    if (!fallback_) throw;
+  }
+  readers_->base().count_fallback();
+  return lend_from(*fallback_, options, site);
+}
+
+Lease Core::lend_from(Readers& readers, const ReadOptions& options, CallSite site) {
+  const Loan loan = readers.base().acquire({options.timeout, options.stop}, site);
+  auto& reader = *static_cast<Connection*>(loan.resource);
   Lease lease(
-      slot.resource(),
-      [](void* self, void* loan) noexcept {
-        auto& core = *static_cast<Core*>(self);
-        if (!core.is_of_another_process()) core.readers_.release(*static_cast<Readers::Slot*>(loan));
+      reader,
+      [](void*, Connection& connection, Loan& lent) noexcept {
+        if (connection.is_of_another_process()) return;
+        for (int faults = connection.take_faults(); faults > 0; --faults) lent.count_error();
+        lent.give_back();
       },
-      this, &slot);
-  limit(slot.resource(), options.statement_timeout, options.stop);
+      nullptr, loan);
+  reader.record().is_interrupted.store(false, std::memory_order_relaxed);
+  limit(reader, options.statement_timeout, options.stop);
   return lease;
 }
 
@@ -107,7 +158,41 @@ std::unique_ptr<Connection> Core::open(Role role) {
   ConnectionSettings settings = settings_;
   settings.role = role;
   settings.durability = durability_;
+  settings.record = role == Role::writer ? writer_record_ : records_.take();
   return std::make_unique<Connection>(std::move(settings), clock_);
+}
+
+std::unique_ptr<Connection> Core::open_reader(const std::string& database) {
+  ConnectionSettings settings = settings_;
+  settings.database = database;
+  settings.role = Role::reader;
+  settings.record = records_.take();
+  auto reader = std::make_unique<Connection>(std::move(settings), clock_);
+  if (options_.metrics != nullptr) options_.metrics->on_connection_opened();
+  return reader;
+}
+
+PoolHooks<Connection> Core::reader_hooks() {
+  PoolHooks<Connection> hooks{.is_valid = [](Connection& reader) { return reader.ping(); },
+                              .clean = [](Connection& reader) { return reader.tidy(); },
+                              .warm_up = [this](Connection& reader) { warm_up(reader); },
+                              .interrupt = [](Connection& reader) { reader.record().is_interrupted = true; },
+                              .activity = [](Connection& reader) { return reader.record().running.text(); }};
+  if (options_.metrics != nullptr) {
+    hooks.closed = [this](CloseReason reason) { options_.metrics->on_connection_closed(reason); };
+  }
+  return hooks;
+}
+
+void Core::warm_up(Connection& reader) const {
+  if (options_.warm_up_query.empty()) {
+    static_cast<void>(reader.ping());
+    return;
+  }
+  const SqlFor<Access::read> sql = runtime_sql(options_.warm_up_query);
+  Statement statement(reader, sql.text());
+  while (statement.step()) {
+  }
 }
 
 std::unique_ptr<Connection> Core::open_writer() {
@@ -117,9 +202,123 @@ std::unique_ptr<Connection> Core::open_writer() {
   return open(Role::writer);
 }
 
+void Core::maintain_now() {
+  readers_->maintain_now();
+  if (fallback_) fallback_->maintain_now();
+}
+
+// Health
+
+void Core::check(std::vector<Finding>& findings) {
+  if (readers_->state() != PoolState::active) {
+    findings.push_back({Verdict::unhealthy, "it is closed, or being drained"});
+    return;
+  }
+  check_lane(findings);
+  if (!settings_.is_memory()) check_readers(findings);
+}
+
+void Core::check_lane(std::vector<Finding>& findings) {
+  if (!governor_.is_sound()) {
+    findings.push_back({Verdict::unhealthy, "a checkpoint found the write-ahead log contradicting itself"});
+  }
+  if (const std::optional<LaneHolder> holder = lane_.holder()) {
+    if (holder->held < options_.acquire_timeout) return;
+    const auto held = std::chrono::duration_cast<std::chrono::milliseconds>(holder->held);
+    findings.push_back({Verdict::degraded, "the writer lane has been held by " + holder->site.to_string() + " for " +
+                                               std::to_string(held.count()) + " ms"});
+    return;
+  }
+  try {
+    const Lease lease =
+        lend_writer({.priority = Priority::background, .timeout = std::chrono::milliseconds(0)}, CallSite::current());
+    if (!lease.connection().ping()) findings.push_back({Verdict::unhealthy, "the writer cannot read the database"});
+    if (!settings_.is_memory()) lease.connection().expect_reachable();
+  } catch (const TimeoutError&) {  // somebody writes
+  } catch (const std::exception& error) {
+    findings.push_back({Verdict::unhealthy, "writing fails", error.what()});
+  }
+}
+
+void Core::check_readers(std::vector<Finding>& findings) {
+  const PoolStatistics readers = readers_->statistics();
+  if (readers.waiting > 0 && readers.idle == 0) {
+    findings.push_back({Verdict::degraded, "all " + std::to_string(readers.in_use) + " readers are in use, and " +
+                                               std::to_string(readers.waiting) + " calls wait"});
+  }
+  if (log_bytes() > kLargeLog * options_.checkpoint_pages * kFrame) {
+    findings.push_back({Verdict::degraded, "the write-ahead log has grown to " + std::to_string(log_bytes() >> 20U) +
+                                               " MiB: somebody keeps it from starting over"});
+  }
+  try {
+    Loan loan = readers_->base().try_acquire(CallSite::current());
+    if (loan.slot == nullptr) return;
+    const bool answers = static_cast<Connection*>(loan.resource)->ping();
+    if (!answers) loan.retire();
+    loan.give_back();
+    if (!answers) findings.push_back({Verdict::unhealthy, "a reader did not answer, and was replaced"});
+  } catch (const std::exception& error) {
+    findings.push_back({Verdict::unhealthy, "readers cannot be opened", error.what()});
+  }
+}
+
+// Statistics
+
+std::uint64_t Core::log_bytes() const {
+  if (settings_.is_memory()) return 0;
+  std::error_code error;
+  const std::uintmax_t bytes = std::filesystem::file_size(settings_.database + "-wal", error);
+  return error ? 0 : bytes;
+}
+
+DatabaseStatistics Core::statistics() {
+  DatabaseStatistics now{.database = settings_.database,
+                         .readers = readers_->statistics(),
+                         .lane = lane_.statistics(),
+                         .checkpoints = governor_.checkpoints(),
+                         .wal_bytes = log_bytes()};
+  now.fallback_reads = now.readers.fallbacks;
+  records_.for_each([&](const ConnectionRecord& record) {
+    now.statements.hits += record.statement_hits.value();
+    now.statements.prepared += record.statements_prepared.value();
+    now.busy_waits += record.locks_met.value();
+    now.errors += record.errors.value();
+  });
+  return now;
+}
+
+std::vector<ResourceReport> Core::connections() {
+  std::vector<ResourceReport> all = readers_->resources();
+  if (std::optional<ResourceReport> writer = lane_.connection()) {
+    writer->errors = writer_record_->errors.value();
+    all.insert(all.begin(), *writer);
+  }
+  return all;
+}
+
+// Shutdown
+
+std::vector<LeaseReport> Core::drain(std::chrono::milliseconds timeout) {
+  const Clock::time_point end = clock_.deadline(timeout);
+  lane_.shut();
+  std::vector<LeaseReport> overstaying = readers_->base().core().drain(end);
+  if (fallback_) std::ranges::move(fallback_->base().core().drain(end), std::back_inserter(overstaying));
+  try {
+    lane_.drain(end);
+  } catch (const TimeoutError&) {
+    writer_record_->is_interrupted = true;
+    if (const std::optional<LaneHolder> holder = lane_.holder()) {
+      overstaying.push_back({.site = holder->site,
+                             .held = std::chrono::duration_cast<std::chrono::milliseconds>(holder->held),
+                             .activity = holder->sql});
+    }
+  }
+  return overstaying;
+}
+
 void Core::shut() noexcept {
   lane_.shut();
-  readers_.shut();
+  shut_readers();
   lane_.settle_posted(deadline({}), WriterLane::Guards::not_waited_for);
 }
 
@@ -128,16 +327,23 @@ void Core::expect_closable(const CallSite& site) {
   if (lane_.is_mine()) {
     throw UsageError("closing at " + site.to_string() + ", in a callback of an asynchronous write, would wait for it");
   }
-  readers_.expect_foreign_holders(site);
+  readers_->base().core().expect_foreign_holders(site);
+  if (fallback_) fallback_->base().core().expect_foreign_holders(site);
+}
+
+void Core::shut_readers() noexcept {
+  readers_->base().core().shut(PoolState::closed);
+  if (fallback_) fallback_->base().core().shut(PoolState::closed);
 }
 
 void Core::close() {
   lane_.shut();
-  readers_.shut();
+  shut_readers();
   const MutexLock lock(closing_);
   const Clock::time_point end = deadline({});
   lane_.settle_posted(end, WriterLane::Guards::waited_for);
-  readers_.close(end);
+  readers_->base().core().close(end);
+  if (fallback_) fallback_->base().core().close(end);
   lane_.drain(end);
   governor_.close();
   lane_.close();

@@ -5,20 +5,26 @@
 #include <memory>
 #include <optional>
 #include <stop_token>
+#include <vector>
 
 #include "base/clock.hpp"
 #include "base/fork.hpp"
 #include "base/mutex.hpp"
 #include "care/checkpoint_governor.hpp"
+#include "care/health_checker.hpp"
 #include "lane/job.hpp"
 #include "lane/watchdog.hpp"
 #include "lane/writer_lane.hpp"
-#include "pool/pool.hpp"
+#include "pool/pool_core.hpp"
 #include "sqlane/detail/lease.hpp"
 #include "sqlane/options.hpp"
+#include "sqlane/pool.hpp"
 #include "sqlite/connection.hpp"
 
 namespace sqlane::detail {
+
+// How a database's readers are kept, as its options say it.
+[[nodiscard]] PoolOptions reader_pool_options(const Options& options);
 
 // One open database: wires the rooms, and owns the order of starting and
 // stopping. Shared by the Databases of one file (or of one named memory
@@ -44,6 +50,10 @@ class Core : public std::enable_shared_from_this<Core> {
   // The stronger durability holds for all who share it.
   void raise_durability(Durability durability, CallSite site);
 
+  // Refuses new calls, and waits for those that run; at the deadline it interrupts
+  // and reports who holds something still.
+  [[nodiscard]] std::vector<LeaseReport> drain(std::chrono::milliseconds timeout);
+
   // The part of close() that does not wait for those who hold something.
   void shut() noexcept;
   // Throws UsageError when the calling thread holds the lane or a reader, which close() would wait for.
@@ -62,6 +72,11 @@ class Core : public std::enable_shared_from_this<Core> {
   [[nodiscard]] WriterLane& lane() noexcept { return lane_; }
   [[nodiscard]] std::optional<LaneHolder> lane_holder() { return lane_.holder(); }
 
+  [[nodiscard]] DatabaseStatistics statistics();
+  [[nodiscard]] std::vector<ResourceReport> connections();
+  [[nodiscard]] Health check_health() { return health_.check(); }
+  void maintain_now();
+
  private:
   using Readers = Pool<Connection>;
 
@@ -72,7 +87,16 @@ class Core : public std::enable_shared_from_this<Core> {
     return clock_.deadline(timeout.value_or(options_.acquire_timeout));
   }
   [[nodiscard]] std::unique_ptr<Connection> open(Role role);
+  [[nodiscard]] std::unique_ptr<Connection> open_reader(const std::string& database);
+  [[nodiscard]] PoolHooks<Connection> reader_hooks();
+  void warm_up(Connection& reader) const;
+  [[nodiscard]] Lease lend_from(Readers& readers, const ReadOptions& options, CallSite site);
+  void check(std::vector<Finding>& findings);
+  void check_lane(std::vector<Finding>& findings);
+  void check_readers(std::vector<Finding>& findings);
+  [[nodiscard]] std::uint64_t log_bytes() const;
   [[nodiscard]] std::unique_ptr<Connection> open_writer();
+  void shut_readers() noexcept;
   [[nodiscard]] LaneHooks hooks();
   [[nodiscard]] Clock::duration linger() const;
 
@@ -86,11 +110,15 @@ class Core : public std::enable_shared_from_this<Core> {
   std::atomic<Durability> durability_;
   bool is_memory_filled_ = false;  // of the lane's holder
   std::atomic<int> databases_ = 1;
+  ConnectionRecords records_;
+  const std::shared_ptr<ConnectionRecord> writer_record_ = records_.take();
 
   // Destroyed from the bottom up: readers before the writer.
   WriterLane lane_;
   CheckpointGovernor governor_;
-  Readers readers_;
+  std::optional<Readers> readers_;   // there since the writer has opened the database
+  std::optional<Readers> fallback_;  // of Options::fallback
+  HealthChecker health_;
   std::optional<Watchdog> watchdog_;
 
   Mutex closing_;  // one close() at a time

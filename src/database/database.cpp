@@ -23,12 +23,8 @@ using detail::OpenDatabases;
 constexpr const char* kMemory = ":memory:";
 
 Options complete(Options options) {
-  constexpr std::size_t kMostReaders = 1000;
   constexpr std::size_t kMostPages = std::numeric_limits<int>::max() / 8;
   if (options.readers == 0) options.readers = std::max<std::size_t>(4, std::thread::hardware_concurrency());
-  if (options.readers > kMostReaders) {
-    throw UsageError("Options::readers must be at most " + std::to_string(kMostReaders));
-  }
   if (options.acquire_timeout.count() < 0) throw UsageError("Options::acquire_timeout must not be negative");
   if (options.busy_timeout.count() < 0) throw UsageError("Options::busy_timeout must not be negative");
   if (options.checkpoint_pages == 0 || options.checkpoint_pages > kMostPages) {
@@ -41,6 +37,10 @@ Options complete(Options options) {
     throw UsageError("Options::on_slow_write.threshold must be positive");
   }
   if (options.on_write_sample.every == 0) throw UsageError("Options::on_write_sample.every must be at least 1");
+  if (options.health_interval && options.health_interval->count() <= 0) {
+    throw UsageError("Options::health_interval must be positive");
+  }
+  detail::expect_valid(detail::reader_pool_options(options));
   return options;
 }
 
@@ -58,6 +58,7 @@ void expect_own_process(const Core& core) {
 }
 
 std::shared_ptr<Core> open_memory(const Options& options, std::shared_ptr<void> registration) {
+  if (!options.fallback.empty()) throw UsageError("Options::fallback is for a database in a file");
   return Core::open(options, settings_for(options, kMemory), std::move(registration));
 }
 
@@ -121,6 +122,19 @@ void Database::close(CallSite site) {
 const Options& Database::options() const { return core_ == nullptr ? core().options() : core_->options(); }
 
 std::optional<LaneHolder> Database::lane_holder() const { return core().lane_holder(); }
+
+DatabaseStatistics Database::stats() const { return core().statistics(); }
+
+Health Database::health() const { return core().check_health(); }
+
+std::vector<ResourceReport> Database::connections() const { return core().connections(); }
+
+void Database::maintain_now() const { core().maintain_now(); }
+
+std::vector<LeaseReport> Database::drain(std::chrono::milliseconds timeout, CallSite site) {
+  core().expect_closable(site);
+  return core().drain(timeout);
+}
 
 detail::Core& Database::core() const {
   if (is_closed_.load(std::memory_order_relaxed)) throw ClosedError("the database has been closed");

@@ -180,7 +180,11 @@ void GroupCommit::commit() noexcept {
     is_committed = true;
     connection.expect_reachable();
     if (is_traced_) trace_commit(SyncTimer::taken() - synced_before);
-    while (Job* const member = members_.take()) settle(*member, TransactionState::committed);
+    std::uint64_t jobs = 0;
+    for (; Job* const member = members_.take(); ++jobs) settle(*member, TransactionState::committed);
+    counters_.commits.add();
+    counters_.jobs.add(jobs);
+    counters_.batch_sizes.record_alone(jobs);
   } catch (const CommitOutcomeUnknown&) {
     fail_members(TransactionState::outcome_unknown);
   } catch (const std::exception&) {  // refused; or committed, but to a file that nobody finds

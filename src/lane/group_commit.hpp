@@ -6,6 +6,7 @@
 
 #include "lane/batch.hpp"
 #include "lane/job.hpp"
+#include "sqlane/histogram.hpp"
 #include "sqlite/connection.hpp"
 
 namespace sqlane::detail {
@@ -16,11 +17,13 @@ class Writer {
  public:
   using Open = std::function<std::unique_ptr<Connection>()>;
 
-  explicit Writer(Open open) : open_(std::move(open)) {}
+  Writer(Open open, Clock& clock) : open_(std::move(open)), clock_(clock) {}
 
   [[nodiscard]] Connection& get() {
     if (connection_ == nullptr) {
       connection_ = open_();
+      opened_at_ = clock_.now().time_since_epoch().count();
+      opened_.add();
       connection_->publish_to(running_);
     }
     return *connection_;
@@ -28,17 +31,32 @@ class Writer {
   [[nodiscard]] bool is_open() const noexcept { return connection_ != nullptr; }
   // Leaves no transaction behind, and no statement in use; or no connection.
   void tidy() noexcept {
-    if (connection_ != nullptr && !connection_->tidy()) retire();
+    if (connection_ != nullptr && connection_->tidy() == Cleaning::broken) retire();
   }
   void retire() noexcept { connection_.reset(); }
+
+  // How often one was opened, and when the newest was. For any thread.
+  [[nodiscard]] std::uint64_t opened() const noexcept { return opened_.value(); }
+  [[nodiscard]] Clock::time_point opened_at() const noexcept { return Clock::time_point(Clock::duration(opened_at_)); }
 
   // What it does at the moment, for any thread to look at.
   [[nodiscard]] RunningStatement& running() noexcept { return running_; }
 
  private:
   const Open open_;
+  Clock& clock_;
+  OwnCounter opened_;
+  std::atomic<Clock::duration::rep> opened_at_ = 0;
   RunningStatement running_;
   std::unique_ptr<Connection> connection_;
+};
+
+// Counted by whoever holds the lane, looked at by any thread.
+struct LaneCounters {
+  OwnCounter commits;
+  OwnCounter jobs;  // that were committed
+  OwnCounter guards;
+  Histogram batch_sizes;
 };
 
 // Runs jobs one after the other in one transaction, and commits it once.
@@ -69,8 +87,8 @@ class Writer {
 class GroupCommit {
  public:
   // `before` is called before each transaction; it may throw.
-  GroupCommit(Writer& writer, const std::function<void()>& before, Clock& clock)
-      : writer_(writer), before_(before), clock_(clock) {}
+  GroupCommit(Writer& writer, const std::function<void()>& before, LaneCounters& counters, Clock& clock)
+      : writer_(writer), before_(before), counters_(counters), clock_(clock) {}
   GroupCommit(const GroupCommit&) = delete;
   GroupCommit& operator=(const GroupCommit&) = delete;
 
@@ -100,6 +118,7 @@ class GroupCommit {
 
   Writer& writer_;
   const std::function<void()>& before_;
+  LaneCounters& counters_;
   Clock& clock_;
   bool is_open_ = false;
   Claim first_ = Claim::job;

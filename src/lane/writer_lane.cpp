@@ -7,7 +7,7 @@
 namespace sqlane::detail {
 
 WriterLane::WriterLane(LaneHooks hooks, LaneSettings settings, Clock& clock)
-    : hooks_(std::move(hooks)), settings_(settings), clock_(clock), writer_(hooks_.open_writer) {}
+    : hooks_(std::move(hooks)), settings_(settings), clock_(clock), writer_(hooks_.open_writer, clock) {}
 
 WriterLane::~WriterLane() {
   std::thread thread;
@@ -46,6 +46,7 @@ Connection& WriterLane::acquire(Waiter& waiter, Clock::time_point deadline, std:
   try {
     hooks_.before();
     Connection& writer = writer_.get();
+    counters_.guards.add();
     HeldHere::add();
     return writer;
   } catch (...) {
@@ -243,7 +244,7 @@ void WriterLane::withdraw(Waiter& waiter, std::exception_ptr error) noexcept {
 // Runs a batch, which begins with the caller's own job, and passes the lane on.
 void WriterLane::lead(Job& first) noexcept {
   HeldHere::add();
-  GroupCommit batch(writer_, hooks_.before, clock_);
+  GroupCommit batch(writer_, hooks_.before, counters_, clock_);
   batch_began_ = first.admitted;
   clean_bytes_ = writer_.is_open() ? writer_.get().page_cache_bytes() : 0;
   if (batch.run(first)) {
@@ -475,6 +476,28 @@ LaneHolder WriterLane::holder_locked() {
           .since = held_since_,
           .held = clock_.now() - held_since_,
           .waiting = waiting_};
+}
+
+LaneStatistics WriterLane::statistics() const {
+  return {.waiting = waiting_,
+          .posted = posted_,
+          .commits = counters_.commits.value(),
+          .jobs = counters_.jobs.value(),
+          .guards = counters_.guards.value(),
+          .batch_sizes = counters_.batch_sizes};
+}
+
+std::optional<ResourceReport> WriterLane::connection() {
+  if (writer_.opened() == 0) return std::nullopt;
+  const MutexLock lock(mutex_);
+  const Clock::duration idle = is_held_ ? Clock::duration::zero() : clock_.now() - held_since_;
+  return ResourceReport{
+      .id = writer_.opened(),
+      .state = is_held_ ? ResourceState::in_use : ResourceState::idle,
+      .age = std::chrono::duration_cast<std::chrono::milliseconds>(clock_.now() - writer_.opened_at()),
+      .idle = std::chrono::duration_cast<std::chrono::milliseconds>(idle),
+      .uses = holds_,
+      .errors = 0};
 }
 
 std::size_t WriterLane::waiting() {

@@ -19,6 +19,7 @@
 #include "lane/job.hpp"
 #include "sqlane/call_site.hpp"
 #include "sqlane/lane.hpp"
+#include "sqlane/statistics.hpp"
 #include "sqlite/connection.hpp"
 
 namespace sqlane::detail {
@@ -118,6 +119,11 @@ class WriterLane final : public Waitable {
   // Requires: drained.
   void close() noexcept { writer_.retire(); }
 
+  // Takes no lock.
+  [[nodiscard]] LaneStatistics statistics() const;
+  // The connection that writes; nothing before the first write.
+  [[nodiscard]] std::optional<ResourceReport> connection() SQLANE_EXCLUDES(mutex_);
+
   // Who has the lane now; nothing while it is idle.
   [[nodiscard]] std::optional<LaneHolder> holder() SQLANE_EXCLUDES(mutex_);
   [[nodiscard]] std::size_t waiting() SQLANE_EXCLUDES(mutex_);
@@ -181,8 +187,8 @@ class WriterLane final : public Waitable {
   std::uint64_t holds_ SQLANE_GUARDED_BY(mutex_) = 0;  // so far, a batch's jobs one by one
 
   // Jobs that nobody waits for.
-  std::size_t posted_ SQLANE_GUARDED_BY(mutex_) = 0;  // that have not ended
-  JobList ended_ SQLANE_GUARDED_BY(mutex_);           // and have not been announced
+  std::atomic<std::size_t> posted_ = 0;      // that have not ended; changed under mutex_
+  JobList ended_ SQLANE_GUARDED_BY(mutex_);  // and have not been announced
   Condition posted_ended_;
   PostedJob* assigned_ SQLANE_GUARDED_BY(mutex_) = nullptr;  // admitted, for the lane's own thread
   Condition thread_wanted_;
@@ -198,6 +204,7 @@ class WriterLane final : public Waitable {
   std::uint64_t reported_hold_ SQLANE_GUARDED_BY(mutex_) = 0;
 
   std::atomic<std::size_t> asked_ = 0;  // jobs, to sample one in so many
+  LaneCounters counters_;
 };
 
 }  // namespace sqlane::detail

@@ -11,6 +11,8 @@
 namespace sqlane::detail {
 namespace {
 
+constexpr std::uint64_t kNever = ~std::uint64_t{0};  // a ticket that nobody gets
+
 constexpr std::uint64_t kHoldsASample = 64;  // one hold in so many is measured
 
 // What this thread had last, of the pools whose ids fall on the same place.
@@ -53,7 +55,33 @@ std::chrono::milliseconds in_ms(Clock::duration duration) noexcept {
 
 void add_one(std::atomic<std::uint64_t>& counter) noexcept { counter.fetch_add(1, std::memory_order_relaxed); }
 
-PoolOptions checked(PoolOptions options) {
+// Time as it is meant by those who say the longest there is.
+template <class Duration>
+Duration bounded(Duration duration) {
+  return std::min<Duration>(duration, std::chrono::hours(365 * 24));
+}
+
+PoolOptions bounded(PoolOptions options) {
+  Upkeep& upkeep = options.upkeep;
+  options.patience = bounded(options.patience);
+  upkeep.validation_idle = bounded(upkeep.validation_idle);
+  upkeep.maintenance_interval = bounded(upkeep.maintenance_interval);
+  for (auto* const time :
+       {&upkeep.idle_timeout, &upkeep.max_lifetime, &upkeep.validation_interval, &upkeep.leak_threshold}) {
+    if (*time) *time = bounded(**time);
+  }
+  if (upkeep.breaker) upkeep.breaker->open_for = bounded(upkeep.breaker->open_for);
+  return options;
+}
+
+bool asks_for_maintenance(const Upkeep& upkeep) {
+  return upkeep.min_idle > 0 || upkeep.idle_timeout || upkeep.max_lifetime || upkeep.validation_interval ||
+         upkeep.leak_threshold || upkeep.adaptive_size;
+}
+
+}  // namespace
+
+void expect_valid(const PoolOptions& options) {
   constexpr std::size_t kMost = 1000;
   const Upkeep& upkeep = options.upkeep;
   const auto expect = [](bool is_right, const char* what) {
@@ -63,7 +91,7 @@ PoolOptions checked(PoolOptions options) {
     expect(!optional || optional->count() > 0, what);
   };
   expect(options.max >= 1, "PoolOptions::max must be at least 1");
-  expect(options.max <= kMost, "PoolOptions::max must be at most 1000");
+  expect(options.max <= kMost, "a pool has at most 1000 resources");
   expect(options.max_overflow <= kMost, "PoolOptions::max_overflow must be at most 1000");
   expect(options.acquire_timeout.count() >= 0, "PoolOptions::acquire_timeout must not be negative");
   expect(options.patience.count() >= 0, "PoolOptions::patience must not be negative");
@@ -88,15 +116,7 @@ PoolOptions checked(PoolOptions options) {
     expect(size.shrink_below >= 0 && size.grow_above <= 1 && size.shrink_below < size.grow_above,
            "AdaptiveSize::shrink_below must be below grow_above, both from 0 to 1");
   }
-  return options;
 }
-
-bool asks_for_maintenance(const Upkeep& upkeep) {
-  return upkeep.min_idle > 0 || upkeep.idle_timeout || upkeep.max_lifetime || upkeep.validation_interval ||
-         upkeep.leak_threshold || upkeep.adaptive_size;
-}
-
-}  // namespace
 
 // Lives on the waiting thread's stack.
 struct PoolCore::Waiter {
@@ -110,8 +130,45 @@ struct PoolCore::Waiter {
   std::atomic<bool> is_over = false;  // the waiting
 };
 
+// A thread that is inside without a slot of its own. Requires, at its beginning,
+// that the core cannot go away: the pool exists, or the thread has a slot.
+class PoolCore::Visit {
+ public:
+  explicit Visit(PoolCore& core) SQLANE_EXCLUDES(core.mutex_) : core_(core) {
+    if (core_.generation_ != ForkGeneration::now()) core_.throw_of_parent();
+    const MutexLock lock(core_.mutex_);
+    ++core_.visitors_;
+  }
+  Visit(const Visit&) = delete;
+  Visit& operator=(const Visit&) = delete;
+  ~Visit() {
+    MutexLock lock(core_.mutex_);
+    --core_.visitors_;
+    core_.visitor_left_.notify_all();
+    const bool is_last = core_.is_over();
+    lock.unlock();
+    if (is_last) delete &core_;
+  }
+
+ private:
+  PoolCore& core_;
+};
+
+// From the first time that somebody queues up to the end of the call.
+struct PoolCore::Wait {
+  Wait(PoolCore& pool, const AcquireOptions& options)
+      : core(pool), deadline(core.clock_.deadline(options.timeout.value_or(core.options_.acquire_timeout))) {}
+  Wait(const Wait&) = delete;
+  Wait& operator=(const Wait&) = delete;
+  ~Wait() { core.wait_times_.record(core.clock_.now() - since); }
+
+  PoolCore& core;
+  const Clock::time_point since = core.clock_.now();
+  const Clock::time_point deadline;
+};
+
 PoolCore::PoolCore(const PoolOptions& options, std::unique_ptr<ResourceKind> kind, Clock& clock)
-    : options_(checked(options)),
+    : options_((expect_valid(options), bounded(options))),
       kind_(std::move(kind)),
       clock_(clock),
       id_(next_id()),
@@ -142,39 +199,21 @@ void PoolCore::start() {
 }
 
 void PoolCore::orphan() noexcept {
+  if (generation_ != ForkGeneration::now()) return;  // the parent's
+  const Visit visit(*this);
   task_.reset();
   shut(PoolState::closed);
   MutexLock lock(mutex_);
-  ++watchers_;
-  while (visitors_ > 0) returned_.wait(lock.native());
   is_orphan_ = true;
-  const bool is_last = is_over();
-  lock.unlock();
-  if (is_last) delete this;
+  // What they call of the pool's maker should not outlive this. (On the thread of maintenance, that is a visitor too.)
+  while (visitors_ > 1 && !MaintenanceThread::is_this()) visitor_left_.wait(lock.native());
 }
 
-// Whoever makes this true destroys the core, after unlocking.
-bool PoolCore::is_over() const noexcept { return is_orphan_ && count_in_use() == 0; }
-
-// A thread that is inside without a slot, so that the core has to wait for it.
-class PoolCore::Visit {
- public:
-  explicit Visit(PoolCore& core) noexcept SQLANE_REQUIRES(core.mutex_) : core_(&core) { ++core.visitors_; }
-  Visit(const Visit&) = delete;
-  Visit& operator=(const Visit&) = delete;
-  ~Visit() {
-    if (core_ == nullptr) return;
-    const MutexLock lock(core_->mutex_);
-    end(*core_);
-  }
-  void end(PoolCore& core) noexcept SQLANE_REQUIRES(core.mutex_) {
-    core_ = nullptr;
-    if (--core.visitors_ == 0 && core.watchers_ > 0) core.returned_.notify_all();
-  }
-
- private:
-  PoolCore* core_;
-};
+// Nobody is inside, nothing is lent, and nobody will come. Whoever makes this
+// true destroys the core, after unlocking.
+bool PoolCore::is_over() const noexcept {
+  return is_orphan_ && visitors_ == 0 && void_leases_ == 0 && count_in_use() == 0;
+}
 
 // Acquiring
 
@@ -209,13 +248,14 @@ inline PoolCore::Claim PoolCore::take_fast() noexcept {
 // Lets others see who has it.
 inline void PoolCore::publish(PoolSlot& slot, std::uint64_t ticket, const CallSite& site,
                               std::thread::id thread) noexcept {
-  constexpr auto kRelaxed = std::memory_order_relaxed;
-  slot.file_.store(site.file, kRelaxed);
-  slot.line_.store(site.line, kRelaxed);
-  slot.function_.store(site.function, kRelaxed);
-  slot.thread_.store(thread, kRelaxed);
-  slot.since_.store(ticks(clock_.roughly_now()), kRelaxed);
-  slot.published_.store(ticket, std::memory_order_release);
+  // Whoever sees one of these also sees the word with the new ticket.
+  constexpr auto kRelease = std::memory_order_release;
+  slot.file_.store(site.file, kRelease);
+  slot.line_.store(site.line, kRelease);
+  slot.function_.store(site.function, kRelease);
+  slot.thread_.store(thread, kRelease);
+  slot.since_.store(ticks(clock_.roughly_now()), kRelease);
+  slot.published_.store(ticket, kRelease);
 }
 
 inline Loan PoolCore::lend(Claim claim, const CallSite& site) noexcept {
@@ -230,9 +270,10 @@ inline Loan PoolCore::lend(Claim claim, const CallSite& site) noexcept {
 }
 
 inline Loan PoolCore::acquire_inline(const AcquireOptions* options, const CallSite& site) {
+  if (generation_ != ForkGeneration::now()) throw_of_parent();
   Claim claim = take_fast();
-  if (claim.slot == nullptr || (checks_on_acquire_ && !is_usable(*claim.slot))) {
-    claim = acquire_slowly(options, site);
+  if (claim.slot == nullptr || (checks_on_acquire_ && needs_check(*claim.slot))) {
+    claim = acquire_slowly(claim, options, site);
     if (claim.slot == nullptr) return {};
   }
   return lend(claim, site);
@@ -245,28 +286,30 @@ Loan PoolCore::acquire(const AcquireOptions& options, const CallSite& site) {
 
 Loan PoolCore::try_acquire(const CallSite& site) { return acquire_inline(nullptr, site); }
 
-// With `waiting` null it does not wait, and may come back with nothing.
-PoolCore::Claim PoolCore::acquire_slowly(const AcquireOptions* waiting, const CallSite& site) {
-  std::optional<Visit> visit;
+// From `claim` on, which has to be checked if it is any. With `waiting` null it
+// does not wait, and may come back with nothing.
+PoolCore::Claim PoolCore::acquire_slowly(Claim claim, const AcquireOptions* waiting, const CallSite& site) {
+  const Visit visit(*this);
+  if (claim.slot != nullptr && is_usable(*claim.slot)) return claim;
+  std::optional<Wait> wait;
   while (true) {
-    Claim claim;
     {
       const MutexLock lock(mutex_);
       if (state_ != PoolState::active) throw_closed();
       claim = take_idle(Marking::no);
       // Those who wait already come first where there is nothing to be had at once.
       if (claim.slot == nullptr && waiters_.empty()) claim = take_closed(FirstUse::of_a_loan);
-      if (!visit) visit.emplace(*this);
     }
     if (claim.slot == nullptr) {
       if (waiting == nullptr) return {};
-      claim = wait(*waiting, site);
+      if (!wait) wait.emplace(*this, *waiting);
+      claim = queue_up(*waiting, wait->deadline, site);
     }
-    if (claim.slot->resource_ == nullptr) {
-      fill(*claim.slot, FirstUse::of_a_loan);
-      return claim;
-    }
-    if (!checks_on_acquire_ || is_usable(*claim.slot)) return claim;
+    const bool is_new = claim.slot->resource_ == nullptr;
+    if (is_new) fill(*claim.slot, FirstUse::of_a_loan);
+    if (!is_new && checks_on_acquire_ && !is_usable(*claim.slot)) continue;
+    if (wait) add_one(waits_);
+    return claim;
   }
 }
 
@@ -315,7 +358,7 @@ PoolCore::Claim PoolCore::take_closed(FirstUse use) noexcept {
     if (PoolSlot::state_of(word) != ResourceState::closed) continue;
     const std::uint64_t ticket = PoolSlot::ticket_of(word) + (use == FirstUse::of_a_loan ? 1 : 0);
     assert(can_follow(ResourceState::closed, ResourceState::in_use));
-    slot.published_.store(0, std::memory_order_relaxed);
+    slot.published_.store(PoolSlot::kNobody, std::memory_order_relaxed);
     // Those who went to sleep while it was closed have to hear of its return.
     const std::uint64_t mark = waiters_.empty() ? 0 : PoolSlot::kMarked;
     slot.word_.store(PoolSlot::word_of(ticket, ResourceState::in_use) | mark, std::memory_order_relaxed);
@@ -333,7 +376,7 @@ void PoolCore::fill(PoolSlot& slot, FirstUse use) {
     const MutexLock lock(mutex_);
     if (breaker_ && !breaker_->let_through(clock_.now())) {
       add_one(refused_creations_);
-      give_up_filling(slot);
+      give_up_filling(slot, use);
       throw OpenError("making " + options_.name + " has failed too often, and is not tried again for a while",
                       ErrorDetails{.sql = {}, .database = {}, .retryable = true});
     }
@@ -345,7 +388,7 @@ void PoolCore::fill(PoolSlot& slot, FirstUse use) {
     add_one(failed_creations_);
     const MutexLock lock(mutex_);
     if (breaker_) breaker_->failed(clock_.now());
-    give_up_filling(slot);
+    give_up_filling(slot, use);
     throw;
   }
   add_one(created_);
@@ -365,15 +408,15 @@ void PoolCore::fill(PoolSlot& slot, FirstUse use) {
   slot.dies_at_ = ticks(end_of_life(upkeep_, now, chance));
   slot.returns_slowly_at_ = is_overflow(slot) || upkeep_.validate_on_release == ValidateOnRelease::yes ? 0
                             : upkeep_.max_uses ? first + *upkeep_.max_uses - 1
-                                               : ~std::uint64_t{0};
+                                               : kNever;
   slot.resource_ = resource;
   is_making_ = false;
   wake_next();
 }
 
-void PoolCore::give_up_filling(PoolSlot& slot) noexcept {
+void PoolCore::give_up_filling(PoolSlot& slot, FirstUse use) noexcept {
   is_making_ = false;
-  add_one(not_lent_);
+  if (use == FirstUse::of_a_loan) add_one(not_lent_);
   put_back(slot);
 }
 
@@ -386,9 +429,16 @@ ResourceFacts PoolCore::facts_of(const PoolSlot& slot) const noexcept {
           .errors = slot.errors_};
 }
 
+// Whether an idle slot that was just taken has to be looked at before it is lent.
+bool PoolCore::needs_check(const PoolSlot& slot) const noexcept {
+  const Clock::time_point now = clock_.roughly_now();
+  const ResourceFacts facts = facts_of(slot);
+  return now >= facts.dies_at || is_validated_on_acquire(facts, upkeep_, now);
+}
+
 // Of a slot in the calling thread's hands, that was idle. When it is not usable it is closed.
 bool PoolCore::is_usable(PoolSlot& slot) {
-  const Clock::time_point now = clock_.roughly_now();
+  const Clock::time_point now = clock_.now();
   ResourceFacts facts = facts_of(slot);
   --facts.uses;  // this one
   std::optional<CloseReason> reason = reason_to_replace(facts, upkeep_, now);
@@ -399,15 +449,13 @@ bool PoolCore::is_usable(PoolSlot& slot) {
   if (!reason) return true;
   add_one(not_lent_);
   close_resource(slot, *reason);
-  const MutexLock lock(mutex_);
-  put_back(slot);
+  bring_back(slot);
   return false;
 }
 
 // Waiting
 
-PoolCore::Claim PoolCore::wait(const AcquireOptions& options, const CallSite& site) {
-  const Clock::time_point deadline = clock_.deadline(options.timeout.value_or(options_.acquire_timeout));
+PoolCore::Claim PoolCore::queue_up(const AcquireOptions& options, Clock::time_point deadline, const CallSite& site) {
   Waiter self{.site = site, .thread = std::this_thread::get_id(), .since = clock_.now()};
   std::optional<WaitEdge> edge;
   // Others may wait for what this thread holds.
@@ -435,9 +483,7 @@ PoolCore::Claim PoolCore::wait(const AcquireOptions& options, const CallSite& si
     if (std::exchange(self.is_woken, false)) is_wake_pending_ = false;
   }
   leave_queue(self);
-  wait_times_.record(clock_.now() - self.since);
   if (claim.slot != nullptr) {
-    add_one(waits_);
     self.is_over = true;
     return claim;
   }
@@ -484,9 +530,9 @@ bool PoolCore::mark_unless_idle(PoolSlot& slot) noexcept {
 // Coming back
 
 void PoolCore::release(PoolSlot& slot, std::uint64_t ticket) noexcept {
+  if (generation_ != ForkGeneration::now()) return;  // the parent's
   const std::uint64_t held = PoolSlot::word_of(ticket, ResourceState::in_use);
-  // Not if it was recovered from its thread.
-  if ((slot.word_.load(std::memory_order_relaxed) & ~PoolSlot::kMarked) != held) return;
+  if ((slot.word_.load(std::memory_order_relaxed) & ~PoolSlot::kMarked) != held) return release_void_lease();
   HeldHere::remove();
   Cleaning cleaning = Cleaning::nothing_to_do;
   if (cleans_) {
@@ -535,12 +581,33 @@ void PoolCore::release_slowly(PoolSlot& slot, Cleaning cleaning) noexcept {
   if (is_last) delete this;
 }
 
+// It was recovered from its thread before.
+void PoolCore::release_void_lease() noexcept {
+  MutexLock lock(mutex_);
+  --void_leases_;
+  const bool is_last = is_over();
+  lock.unlock();
+  if (is_last) delete this;
+}
+
+// What the pool has taken itself. By a visitor.
+void PoolCore::bring_back(PoolSlot& slot) noexcept {
+  MutexLock lock(mutex_);
+  if (slot.resource_ != nullptr && state_ != PoolState::active) {
+    lock.unlock();
+    close_resource(slot, CloseReason::pool_closed);
+    lock.lock();
+  }
+  put_back(slot);
+}
+
 // Of a slot in the calling thread's hands.
 void PoolCore::close_resource(PoolSlot& slot, CloseReason reason) noexcept {
   {
     const MutexLock lock(mutex_);
     if (reason == CloseReason::broken || reason == CloseReason::invalid) set_state(slot, ResourceState::error);
     slot.condemned_.reset();
+    slot.published_ = PoolSlot::kNobody;
   }
   kind_->destroy(slot.resource_.exchange(nullptr), reason);
   add_one(closed_[static_cast<std::size_t>(reason)]);
@@ -584,6 +651,7 @@ void PoolCore::count_error(PoolSlot& slot) noexcept {
 }
 
 void PoolCore::retire(PoolSlot& slot) noexcept {
+  if (generation_ != ForkGeneration::now()) return;
   const MutexLock lock(mutex_);
   slot.condemned_ = CloseReason::broken;
   slot.returns_slowly_at_ = 0;
@@ -592,50 +660,53 @@ void PoolCore::retire(PoolSlot& slot) noexcept {
 // A thread's end
 
 void PoolCore::recover_from_ending_thread() noexcept {
-  struct Held {
-    PoolCore* core;
-    PoolSlot* slot;
-  };
   while (true) {
-    Held held{};
+    Recovered lost;
+    PoolCore* owner = nullptr;
     {
       const MutexLock lock(ForkGeneration::mutex());
       for (PoolCore* const core : pools()) {
         if (core->generation_ != ForkGeneration::now()) continue;
-        for (PoolSlot& slot : core->slots_) {
-          const std::uint64_t word = slot.word_.load(std::memory_order_relaxed);
-          const std::uint64_t ticket = PoolSlot::ticket_of(word);
-          if (PoolSlot::state_of(word) == ResourceState::in_use && slot.published_ == ticket &&
-              slot.thread_ == std::this_thread::get_id()) {
-            held = {core, &slot};
-          }
-        }
+        lost = core->take_from_this_thread();
+        owner = core;
+        if (lost.slot != nullptr) break;
       }
     }
-    if (held.core == nullptr) return;
-    held.core->recover(*held.slot);  // it exists as long as something is lent
+    if (lost.slot == nullptr) return;
+    owner->recover(lost);  // the slot keeps it alive
   }
 }
 
-void PoolCore::recover(PoolSlot& slot) noexcept {
-  std::optional<LeaseReport> report;
-  {
-    const MutexLock lock(mutex_);
-    report = report_on(slot, clock_.now());
-    slot.word_.fetch_add(PoolSlot::kOneTicket);  // its lease is void now
-    slot.published_.store(0, std::memory_order_relaxed);
+// Makes one of its leases void, if there is any.
+PoolCore::Recovered PoolCore::take_from_this_thread() noexcept {
+  const MutexLock lock(mutex_);
+  for (PoolSlot& slot : slots_) {
+    const std::optional<Holder> holder = holder_of(slot);
+    if (!holder || holder->thread != std::this_thread::get_id()) continue;
+    Recovered lost{&slot, report_on(slot, clock_.now())};
+    slot.word_.fetch_add(PoolSlot::kOneTicket);
+    slot.published_ = PoolSlot::kNobody;
+    ++slot.first_ticket_;  // that was no use
+    if (slot.returns_slowly_at_ != 0 && slot.returns_slowly_at_ != kNever) ++slot.returns_slowly_at_;
+    ++void_leases_;
+    return lost;
   }
+  return {};
+}
+
+void PoolCore::recover(const Recovered& lost) noexcept {
   add_one(not_lent_);
   add_one(recovered_);
-  if (report && upkeep_.on_leak) upkeep_.on_leak(*report);
-  const Cleaning cleaning = cleans_ ? kind_->clean(slot.resource_) : Cleaning::nothing_to_do;
+  if (lost.report && upkeep_.on_leak) upkeep_.on_leak(*lost.report);
+  const Cleaning cleaning = cleans_ ? kind_->clean(lost.slot->resource_) : Cleaning::nothing_to_do;
   if (cleaning != Cleaning::nothing_to_do) add_one(cleaned_);
-  release_slowly(slot, cleaning);
+  release_slowly(*lost.slot, cleaning);
 }
 
 // Shutdown
 
 void PoolCore::shut(PoolState state) noexcept {
+  const Visit visit(*this);
   MutexLock lock(mutex_);
   if (!can_follow(state_, state)) return;
   state_ = state;
@@ -646,9 +717,8 @@ void PoolCore::shut(PoolState state) noexcept {
   for (PoolSlot& slot : slots_) {
     if (!take_for_the_pool(slot)) continue;
     lock.unlock();
-    close_resource(slot, CloseReason::pool_closed);
+    bring_back(slot);
     lock.lock();
-    put_back(slot);
   }
 }
 
@@ -659,7 +729,7 @@ bool PoolCore::take_for_the_pool(PoolSlot& slot) noexcept {
     if (PoolSlot::state_of(word) != ResourceState::idle) continue;
     const std::uint64_t taken = PoolSlot::word_of(PoolSlot::ticket_of(word), ResourceState::in_use);
     if (slot.word_.compare_exchange_strong(word, taken, std::memory_order_acq_rel, std::memory_order_relaxed)) {
-      slot.published_.store(0, std::memory_order_relaxed);
+      slot.published_.store(PoolSlot::kNobody, std::memory_order_relaxed);
       return true;
     }
   }
@@ -667,6 +737,7 @@ bool PoolCore::take_for_the_pool(PoolSlot& slot) noexcept {
 }
 
 std::vector<LeaseReport> PoolCore::drain(Clock::time_point deadline) {
+  const Visit visit(*this);
   shut(PoolState::draining);
   std::vector<LeaseReport> overstaying;
   MutexLock lock(mutex_);
@@ -683,6 +754,7 @@ std::vector<LeaseReport> PoolCore::drain(Clock::time_point deadline) {
 }
 
 void PoolCore::close(Clock::time_point deadline) {
+  const Visit visit(*this);
   shut(PoolState::closed);
   MutexLock lock(mutex_);
   ++watchers_;
@@ -702,12 +774,15 @@ void PoolCore::expect_foreign_holders(const CallSite& site) {
 }
 
 bool PoolCore::wait_for_turnover(Clock::time_point deadline) {
+  const Visit visit(*this);
   MutexLock lock(mutex_);
   std::vector<std::pair<const PoolSlot*, std::uint64_t>> held;
   for (PoolSlot& slot : slots_) {
-    mark_unless_idle(slot);
+    if (!mark_unless_idle(slot)) continue;
     const std::uint64_t word = slot.word_;
-    if (PoolSlot::state_of(word) != ResourceState::in_use || slot.thread_ == std::this_thread::get_id()) continue;
+    if (PoolSlot::state_of(word) != ResourceState::in_use) continue;
+    const std::optional<Holder> holder = holder_of(slot);
+    if (holder && holder->thread == std::this_thread::get_id()) continue;
     held.emplace_back(&slot, PoolSlot::ticket_of(word));
   }
   ++watchers_;
@@ -728,13 +803,9 @@ bool PoolCore::wait_for_turnover(Clock::time_point deadline) {
 // Maintenance
 
 void PoolCore::maintain() {
+  const Visit visit(*this);
   const MutexLock one(maintaining_);
-  std::optional<Visit> visit;
-  {
-    const MutexLock lock(mutex_);
-    if (state_ != PoolState::active) return;
-    visit.emplace(*this);
-  }
+  if (state_ != PoolState::active) return;
   report_overstaying();
   close_idle_that_are_due();
   condemn_those_in_use_that_are_due();
@@ -743,6 +814,7 @@ void PoolCore::maintain() {
 }
 
 std::size_t PoolCore::prune() {
+  const Visit visit(*this);
   std::size_t closed = 0;
   for (PoolSlot& slot : slots_) {
     {
@@ -752,8 +824,7 @@ std::size_t PoolCore::prune() {
     }
     close_resource(slot, CloseReason::shrinking);
     ++closed;
-    const MutexLock lock(mutex_);
-    put_back(slot);
+    bring_back(slot);
   }
   return closed;
 }
@@ -783,8 +854,7 @@ void PoolCore::close_idle_that_are_due() {
       if (!kind_->is_valid(slot.resource_)) reason = CloseReason::invalid;
     }
     if (reason) close_resource(slot, *reason);
-    const MutexLock lock(mutex_);
-    put_back(slot);
+    bring_back(slot);
   }
 }
 
@@ -792,15 +862,10 @@ void PoolCore::condemn_those_in_use_that_are_due() {
   const Clock::time_point now = clock_.now();
   const MutexLock lock(mutex_);
   for (PoolSlot& slot : slots_) {
-    if (PoolSlot::state_of(slot.word_) != ResourceState::in_use || slot.resource_ == nullptr) continue;
-    if (index_of(slot) >= limit_ && !is_overflow(slot)) {
-      slot.condemned_ = CloseReason::shrinking;
-    } else if (now >= time_of(slot.dies_at_)) {
-      slot.condemned_ = CloseReason::age;
-    } else {
-      continue;
-    }
-    mark_unless_idle(slot);
+    const bool is_beyond = index_of(slot) >= limit_ && !is_overflow(slot);
+    if (slot.resource_ == nullptr || (!is_beyond && now < time_of(slot.dies_at_))) continue;
+    if (!mark_unless_idle(slot) || PoolSlot::state_of(slot.word_) != ResourceState::in_use) continue;
+    slot.condemned_ = is_beyond ? CloseReason::shrinking : CloseReason::age;
   }
 }
 
@@ -846,6 +911,7 @@ void PoolCore::adapt_size() {
 
 // Makes what min_idle lacks.
 void PoolCore::refill(Failures failures) {
+  const Visit visit(*this);
   while (true) {
     Claim claim;
     {
@@ -856,18 +922,19 @@ void PoolCore::refill(Failures failures) {
     if (claim.slot == nullptr) return;
     try {
       fill(*claim.slot, FirstUse::by_the_pool);
-      kind_->warm_up(claim.slot->resource_);
     } catch (...) {
-      if (claim.slot->resource_ != nullptr) {
-        close_resource(*claim.slot, CloseReason::invalid);
-        const MutexLock lock(mutex_);
-        put_back(*claim.slot);
-      }
       if (failures == Failures::thrown) throw;
       return;
     }
-    const MutexLock lock(mutex_);
-    put_back(*claim.slot);
+    try {
+      kind_->warm_up(claim.slot->resource_);
+    } catch (...) {
+      close_resource(*claim.slot, CloseReason::invalid);
+      bring_back(*claim.slot);
+      if (failures == Failures::thrown) throw;
+      return;
+    }
+    bring_back(*claim.slot);
   }
 }
 
@@ -889,7 +956,6 @@ std::optional<Waitable::Holder> PoolCore::holder_of(const PoolSlot& slot) noexce
   if (PoolSlot::state_of(word) != ResourceState::in_use) return std::nullopt;
   if (slot.published_.load(std::memory_order_acquire) != ticket) return std::nullopt;
   const Holder holder{slot.thread_, {slot.file_, slot.line_, slot.function_}};
-  std::atomic_thread_fence(std::memory_order_acquire);
   if ((slot.word_.load(std::memory_order_relaxed) ^ word) & ~PoolSlot::kMarked) return std::nullopt;
   return holder;
 }
@@ -904,8 +970,7 @@ std::optional<LeaseReport> PoolCore::report_on(PoolSlot& slot, Clock::time_point
 }
 
 void PoolCore::interrupt(PoolSlot& slot) noexcept {
-  add_one(interrupted_);
-  kind_->interrupt(slot.resource_);
+  if (kind_->interrupt(slot.resource_)) add_one(interrupted_);
 }
 
 std::string PoolCore::describe_holders() {
@@ -934,6 +999,7 @@ std::vector<Waitable::Holder> PoolCore::holders() {
 }
 
 std::vector<LeaseReport> PoolCore::leases() {
+  const Visit visit(*this);
   const MutexLock lock(mutex_);
   const Clock::time_point now = clock_.now();
   std::vector<LeaseReport> all;
@@ -944,6 +1010,7 @@ std::vector<LeaseReport> PoolCore::leases() {
 }
 
 bool PoolCore::makes_resources() {
+  const Visit visit(*this);
   const MutexLock lock(mutex_);
   return !breaker_ || breaker_->state(clock_.now()) == CircuitBreaker::State::closed;
 }
@@ -988,7 +1055,8 @@ std::vector<ResourceReport> PoolCore::resources() const {
   for (const PoolSlot& slot : slots_) {
     const ResourceState state = PoolSlot::state_of(slot.word_);
     if (state == ResourceState::closed || slot.resource_ == nullptr) continue;
-    const ResourceFacts facts = facts_of(slot);
+    ResourceFacts facts = facts_of(slot);
+    facts.idle_since = std::max(facts.idle_since, time_of(slot.since_));
     all.push_back({.id = slot.id_,
                    .state = state,
                    .age = in_ms(now - facts.made_at),
@@ -1002,6 +1070,11 @@ std::vector<ResourceReport> PoolCore::resources() const {
 void PoolCore::throw_closed() const {
   throw ClosedError(options_.name + " is not lent any more: its pool " +
                     (state_ == PoolState::draining ? "is being drained" : "has been closed"));
+}
+
+void PoolCore::throw_of_parent() const {
+  throw UsageError("the pool that lends " + options_.name +
+                   " was made before this process was forked: it is the parent's");
 }
 
 void PoolCore::throw_stopped(const CallSite& site) const {

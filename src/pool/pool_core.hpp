@@ -36,6 +36,7 @@ class alignas(64) PoolSlot {
   static constexpr std::uint64_t kStateBits = 3;
   static constexpr std::uint64_t kMarked = 4;
   static constexpr std::uint64_t kOneTicket = 8;
+  static constexpr std::uint64_t kNobody = ~std::uint64_t{0};  // published, while it is nobody's loan
 
   [[nodiscard]] static constexpr ResourceState state_of(std::uint64_t word) noexcept {
     return static_cast<ResourceState>(word & kStateBits);
@@ -57,7 +58,7 @@ class alignas(64) PoolSlot {
   // together while published_ is the word's ticket.
   std::atomic<void*> resource_ = nullptr;
   std::uint64_t returns_slowly_at_ = 0;  // the ticket, from which on it does not simply become idle
-  std::atomic<std::uint64_t> published_ = 0;
+  std::atomic<std::uint64_t> published_ = kNobody;
   std::atomic<const char*> file_ = "";
   std::atomic<const char*> function_ = "";
   std::atomic<int> line_ = 0;
@@ -76,8 +77,11 @@ class alignas(64) PoolSlot {
 
   // Under the pool's mutex.
   std::optional<CloseReason> condemned_;  // to be closed when it comes back
-  std::uint64_t reported_ = 0;            // the newest ticket that was reported for overstaying
+  std::uint64_t reported_ = kNobody;      // the newest ticket that was reported for overstaying
 };
+
+// Throws UsageError when they make no sense.
+void expect_valid(const PoolOptions& options);
 
 // The pool without its types: who gets what, and when. Knows nothing of what it lends.
 //
@@ -97,8 +101,8 @@ class alignas(64) PoolSlot {
 //  4. While a slot can be filled, nothing is being made, and somebody waits, a
 //     waiter has been woken that has not run yet.
 //  5. After shut() no slot is idle, and all that are in use are marked; so each
-//     comes back under mutex_, and the last one destroys an orphaned core. The
-//     threads that are inside without a slot are counted: orphan() waits for them.
+//     comes back under mutex_. A core that has been orphaned is destroyed by
+//     whoever is the last to leave: with a slot, or as a visitor without.
 // Making, checking and closing resources happens outside mutex_.
 //
 // Safe to use from any thread.
@@ -111,7 +115,7 @@ class PoolCore final : public Waitable {
   // Opens min_idle where that is asked for; starts maintenance.
   void start() SQLANE_EXCLUDES(mutex_);
   // Nobody will call any more: shuts, waits for the calls that have begun, and
-  // destroys itself, now or when the last loan comes back.
+  // is destroyed, now or when the last loan comes back.
   void orphan() noexcept SQLANE_EXCLUDES(mutex_);
 
   [[nodiscard]] Loan acquire(const AcquireOptions& options, const CallSite& site) SQLANE_EXCLUDES(mutex_);
@@ -151,7 +155,12 @@ class PoolCore final : public Waitable {
 
  private:
   struct Waiter;
+  struct Wait;
   class Visit;
+  struct Recovered {
+    PoolSlot* slot = nullptr;
+    std::optional<LeaseReport> report{};
+  };
   struct Claim {
     PoolSlot* slot = nullptr;
     std::uint64_t ticket = 0;
@@ -163,17 +172,22 @@ class PoolCore final : public Waitable {
 
   [[nodiscard]] Claim take_fast() noexcept;
   [[nodiscard]] Loan acquire_inline(const AcquireOptions* options, const CallSite& site) SQLANE_EXCLUDES(mutex_);
-  [[nodiscard]] Claim acquire_slowly(const AcquireOptions* waiting, const CallSite& site) SQLANE_EXCLUDES(mutex_);
-  [[nodiscard]] Claim wait(const AcquireOptions& options, const CallSite& site) SQLANE_EXCLUDES(mutex_);
+  [[nodiscard]] Claim acquire_slowly(Claim claim, const AcquireOptions* waiting, const CallSite& site)
+      SQLANE_EXCLUDES(mutex_);
+  [[nodiscard]] Claim queue_up(const AcquireOptions& options, Clock::time_point deadline, const CallSite& site)
+      SQLANE_EXCLUDES(mutex_);
   [[nodiscard]] Claim take_idle(Marking marking) noexcept SQLANE_REQUIRES(mutex_);
   [[nodiscard]] Claim take_closed(FirstUse use) noexcept SQLANE_REQUIRES(mutex_);
   [[nodiscard]] bool can_make() const noexcept SQLANE_REQUIRES(mutex_);
   [[nodiscard]] Loan lend(Claim claim, const CallSite& site) noexcept;
   void publish(PoolSlot& slot, std::uint64_t ticket, const CallSite& site, std::thread::id thread) noexcept;
   void fill(PoolSlot& slot, FirstUse use) SQLANE_EXCLUDES(mutex_);
-  void give_up_filling(PoolSlot& slot) noexcept SQLANE_REQUIRES(mutex_);
+  void give_up_filling(PoolSlot& slot, FirstUse use) noexcept SQLANE_REQUIRES(mutex_);
+  [[nodiscard]] bool needs_check(const PoolSlot& slot) const noexcept;
   [[nodiscard]] bool is_usable(PoolSlot& slot) SQLANE_EXCLUDES(mutex_);
   void release_slowly(PoolSlot& slot, Cleaning cleaning) noexcept SQLANE_EXCLUDES(mutex_);
+  void release_void_lease() noexcept SQLANE_EXCLUDES(mutex_);
+  void bring_back(PoolSlot& slot) noexcept SQLANE_EXCLUDES(mutex_);
   void close_resource(PoolSlot& slot, CloseReason reason) noexcept SQLANE_EXCLUDES(mutex_);
   void put_back(PoolSlot& slot) noexcept SQLANE_REQUIRES(mutex_);
   [[nodiscard]] bool take_for_the_pool(PoolSlot& slot) noexcept SQLANE_REQUIRES(mutex_);
@@ -182,7 +196,8 @@ class PoolCore final : public Waitable {
   void wake_next() noexcept SQLANE_REQUIRES(mutex_);
   void leave_queue(Waiter& waiter) noexcept SQLANE_REQUIRES(mutex_);
   [[nodiscard]] bool is_over() const noexcept SQLANE_REQUIRES(mutex_);
-  void recover(PoolSlot& slot) noexcept SQLANE_EXCLUDES(mutex_);
+  [[nodiscard]] Recovered take_from_this_thread() noexcept SQLANE_EXCLUDES(mutex_);
+  void recover(const Recovered& lost) noexcept SQLANE_EXCLUDES(mutex_);
 
   void close_idle_that_are_due() SQLANE_EXCLUDES(mutex_);
   void condemn_those_in_use_that_are_due() SQLANE_EXCLUDES(mutex_);
@@ -205,6 +220,7 @@ class PoolCore final : public Waitable {
   void interrupt(PoolSlot& slot) noexcept SQLANE_REQUIRES(mutex_);
   [[nodiscard]] std::string describe_holders() SQLANE_REQUIRES(mutex_);
   [[noreturn]] void throw_closed() const;
+  [[noreturn]] void throw_of_parent() const;
   [[noreturn]] void throw_stopped(const CallSite& site) const;
   [[noreturn]] void throw_timeout(const CallSite& site) SQLANE_REQUIRES(mutex_);
 
@@ -234,9 +250,11 @@ class PoolCore final : public Waitable {
   bool is_wake_pending_ SQLANE_GUARDED_BY(mutex_) = false;
   bool is_making_ SQLANE_GUARDED_BY(mutex_) = false;
   bool is_orphan_ SQLANE_GUARDED_BY(mutex_) = false;
-  std::size_t visitors_ SQLANE_GUARDED_BY(mutex_) = 0;  // threads that are inside, maybe without a slot
-  std::size_t filled_ SQLANE_GUARDED_BY(mutex_) = 0;    // slots that are not closed
-  int watchers_ SQLANE_GUARDED_BY(mutex_) = 0;          // of returned_
+  std::size_t visitors_ SQLANE_GUARDED_BY(mutex_) = 0;     // threads that are inside, maybe without a slot
+  std::size_t void_leases_ SQLANE_GUARDED_BY(mutex_) = 0;  // whose threads have ended, and that exist still
+  Condition visitor_left_;
+  std::size_t filled_ SQLANE_GUARDED_BY(mutex_) = 0;  // slots that are not closed
+  int watchers_ SQLANE_GUARDED_BY(mutex_) = 0;        // of returned_
   Condition returned_;
   std::optional<CircuitBreaker> breaker_ SQLANE_GUARDED_BY(mutex_);
   std::minstd_rand random_ SQLANE_GUARDED_BY(mutex_);

@@ -16,7 +16,7 @@ void BusyWait::install(sqlite3* connection) {
 }
 
 bool BusyWait::wait(int attempt) noexcept {
-  ++met_;
+  met_.add();
   if (is_off_ || stop_.stop_requested()) return false;
   const Clock::time_point now = clock_.now();
   if (attempt == 0) deadline_ = clock_.deadline(timeout_);

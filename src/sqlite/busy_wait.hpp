@@ -5,6 +5,7 @@
 #include <stop_token>
 
 #include "base/clock.hpp"
+#include "sqlite/connection_record.hpp"
 
 struct sqlite3;
 
@@ -27,7 +28,9 @@ namespace sqlane::detail {
 // https://sqlite.org/c3ref/busy_handler.html
 class BusyWait {
  public:
-  BusyWait(Clock& clock, std::chrono::milliseconds timeout) : clock_(clock), timeout_(timeout) {}
+  // Counts the locks of other processes that it meets in `met`.
+  BusyWait(Clock& clock, std::chrono::milliseconds timeout, OwnCounter& met)
+      : clock_(clock), timeout_(timeout), met_(met) {}
   BusyWait(const BusyWait&) = delete;
   BusyWait& operator=(const BusyWait&) = delete;
 
@@ -44,16 +47,13 @@ class BusyWait {
 
   void set_stop(std::stop_token stop) noexcept { stop_ = std::move(stop); }
 
-  // Locks of other processes that were met so far.
-  [[nodiscard]] std::uint64_t met() const noexcept { return met_; }
-
  private:
   Clock& clock_;
   const std::chrono::milliseconds timeout_;
+  OwnCounter& met_;
   Clock::time_point deadline_;
   std::stop_token stop_;
   std::uint32_t random_ = 0x9e37'79b9;
-  std::uint64_t met_ = 0;
   bool is_off_ = false;
 };
 

@@ -18,6 +18,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr int kMostSnapshotRetries = 100;
+constexpr const char* kInterrupted = "interrupted, having held its connection for too long,";
 
 std::string_view describe(SqlMistake mistake) {
   switch (mistake) {
@@ -36,6 +37,18 @@ std::string_view describe(SqlMistake mistake) {
     case SqlMistake::attach: return "databases cannot be attached";
   }
   return "";
+}
+
+bool speaks_against_connection(int extended_code) {
+  switch (extended_code & 0xff) {
+    case SQLITE_IOERR:
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_CANTOPEN:
+    case SQLITE_PROTOCOL:
+    case SQLITE_NOMEM: return true;
+    default: return classify(extended_code).recovery == Recovery::reconnect;
+  }
 }
 
 SQLite::Database open_handle(const ConnectionSettings& settings) {
@@ -58,10 +71,12 @@ SQLite::Database open_handle(const ConnectionSettings& settings) {
 
 Connection::Connection(ConnectionSettings settings, Clock& clock)
     : settings_(std::move(settings)),
-      busy_wait_(clock, settings_.busy_timeout),
-      limits_(clock),
+      record_(settings_.record != nullptr ? settings_.record : std::make_shared<ConnectionRecord>()),
+      busy_wait_(clock, settings_.busy_timeout, record_->locks_met),
+      limits_(clock, record_->is_interrupted),
       database_(open_handle(settings_)),
-      cache_(settings_.statement_cache) {
+      cache_(settings_.statement_cache),
+      running_(&record_->running) {
   try {
     configure();
   } catch (const Error& error) {
@@ -82,6 +97,7 @@ Connection::~Connection() {
 void Connection::configure() {
   sqlite3_extended_result_codes(handle(), 1);
   busy_wait_.install(handle());
+  limits_.install(handle());
   harden(handle());
   authorizer_.install(handle());
   // The first look at the file: is it a database, whole, and of a format we know?
@@ -151,17 +167,22 @@ void Connection::set_durability(Durability durability) {
 }
 
 void Connection::set_limits(std::optional<std::chrono::milliseconds> timeout, const std::stop_token& stop) {
-  limits_.set(handle(), timeout, stop);
+  limits_.set(timeout, stop);
   busy_wait_.set_stop(stop);
 }
 
 void Connection::clear_limits() noexcept {
-  limits_.clear(handle());
+  limits_.clear();
   busy_wait_.set_stop({});
 }
 
 void Connection::begin_limited_statement() {
-  if (limits_.stop_requested()) throw InterruptedError("stopped before the statement", {.code = SQLITE_INTERRUPT});
+  if (limits_.stop_requested() || limits_.is_interrupted()) {
+    throw InterruptedError(
+        std::string(limits_.is_interrupted() ? kInterrupted : "stopped") + " before the statement on " +
+            settings_.database,
+        {.code = SQLITE_INTERRUPT, .extended_code = SQLITE_INTERRUPT, .database = settings_.database});
+  }
   limits_.begin_statement();
 }
 
@@ -436,14 +457,18 @@ void Connection::throw_lost_transaction() const {
                            {.database = settings_.database, .transaction_ended = true});
 }
 
-bool Connection::tidy() noexcept {
+Cleaning Connection::tidy() noexcept {
+  const bool is_untidy = cache_.has_statements_in_use();
   revoke_statements(StatementCache::Which::all);
   rollback();
   lost_transaction_.clear();
   defers_keys_ = false;  // it ended with the transaction
   if (limits_.is_set()) clear_limits();
-  return !is_broken_;
+  if (is_broken_) return Cleaning::broken;
+  return is_untidy ? Cleaning::cleaned : Cleaning::nothing_to_do;
 }
+
+bool Connection::ping() noexcept { return schema_version() >= 0; }
 
 std::int64_t Connection::last_insert_rowid() const noexcept { return sqlite3_last_insert_rowid(handle()); }
 
@@ -494,6 +519,7 @@ Connection::Checkpoint Connection::checkpoint_passive() {
 CachedStatement& Connection::check_out(const SqlText& sql, Statement& holder) {
   commit_started_ = false;
   CachedStatement* statement = cache_.check_out(sql.text, sql.is_literal);
+  (statement == nullptr ? record_->statements_prepared : record_->statement_hits).add();
   if (statement == nullptr) {
     statement = &cache_.add();
     try {
@@ -597,7 +623,9 @@ void Connection::expect_not_interrupted(int code, const Failure& failure) const 
     throw TimeoutError(
         "the statement ran for longer than " + std::to_string(limits_.timeout().count()) + " ms:" + where, details);
   }
-  throw InterruptedError("a stop was requested during" + where, details);
+  const bool is_asked_for = limits_.cause() != StatementLimits::Cause::interruption;
+  throw InterruptedError((is_asked_for ? "a stop was requested" : kInterrupted) + std::string(" during") + where,
+                         details);
 }
 
 // The connection's newest error, where it is the one that `code` tells of.
@@ -622,7 +650,9 @@ void Connection::fail(int code, std::string_view sql) {
   // A memory database is gone with its connection, which no new one can mend.
   const bool reconnects = classify(failure.extended_code).recovery == Recovery::reconnect && !settings_.is_memory();
   if (failure.outcome_unknown || reconnects) is_broken_ = true;
-  if (limits_.is_set() && !failure.outcome_unknown) expect_not_interrupted(code, failure);
+  record_->errors.add();
+  if (speaks_against_connection(failure.extended_code)) ++faults_;
+  if (!failure.outcome_unknown) expect_not_interrupted(code, failure);
   throw_failure(std::move(failure));
 }
 

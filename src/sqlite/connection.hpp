@@ -5,20 +5,23 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/clock.hpp"
 #include "base/fork.hpp"
+#include "sqlane/detail/pool_base.hpp"
 #include "sqlane/detail/statement.hpp"
 #include "sqlane/options.hpp"
 #include "sqlane/transaction.hpp"
 #include "sqlite/authorizer.hpp"
 #include "sqlite/busy_wait.hpp"
+#include "sqlite/connection_record.hpp"
 #include "sqlite/errors.hpp"
-#include "sqlite/running_statement.hpp"
 #include "sqlite/statement_cache.hpp"
 #include "sqlite/statement_limits.hpp"
 
@@ -37,7 +40,8 @@ struct ConnectionSettings {
   Durability durability = Durability::full;
   std::chrono::milliseconds busy_timeout{};
   std::size_t statement_cache = 0;
-  std::size_t page_cache = 0;  // bytes
+  std::size_t page_cache = 0;                  // bytes
+  std::shared_ptr<ConnectionRecord> record{};  // null: one of its own
 
   [[nodiscard]] bool is_memory() const { return database == ":memory:"; }
 };
@@ -100,9 +104,10 @@ class Connection {
   [[nodiscard]] bool is_of_another_process() const noexcept { return generation_ != ForkGeneration::now(); }
   [[nodiscard]] bool lost_transaction() const noexcept { return !lost_transaction_.empty(); }
 
-  // Ends what a careless owner left: statements are revoked, a transaction is
-  // rolled back. False when the connection must not be used again.
-  [[nodiscard]] bool tidy() noexcept;
+  // Ends what a careless owner left: statements are revoked, a transaction is rolled back.
+  [[nodiscard]] Cleaning tidy() noexcept;
+  // Whether it still reads the database.
+  [[nodiscard]] bool ping() noexcept;
   [[nodiscard]] bool has_statements_in_use() const noexcept { return cache_.has_statements_in_use(); }
 
   // Throws IoError when the file is no longer the one at its path: a commit
@@ -134,10 +139,11 @@ class Connection {
   // Changes what a commit survives. Requires: no transaction.
   void set_durability(Durability durability);
 
-  // Locks of other processes that were met so far.
-  [[nodiscard]] std::uint64_t locks_met() const noexcept { return busy_wait_.met(); }
+  // Those since the last call that speak against the connection, rather than what it was asked.
+  [[nodiscard]] int take_faults() noexcept { return std::exchange(faults_, 0); }
 
-  // Lets others see in `running` what it does; that must live as long as the connection.
+  [[nodiscard]] ConnectionRecord& record() const noexcept { return *record_; }
+  // Lets others see in `running` what it does, instead of in its record; that must live as long as the connection.
   void publish_to(RunningStatement& running) noexcept { running_ = &running; }
   [[nodiscard]] RunningStatement* running() const noexcept { return running_; }
 
@@ -148,7 +154,7 @@ class Connection {
   // For Statement.
   //
   void begin_statement() {
-    if (limits_.is_set()) begin_limited_statement();
+    if (limits_.is_set() || limits_.is_interrupted()) begin_limited_statement();
   }
   // Call before a statement runs that may insert, then ask afterwards: the row
   // that it inserted itself, or 0. SQLite alone answers with an earlier
@@ -205,14 +211,16 @@ class Connection {
 
   ConnectionSettings settings_;
   const std::uint32_t generation_ = ForkGeneration::now();
+  const std::shared_ptr<ConnectionRecord> record_;
   Authorizer authorizer_;
   BusyWait busy_wait_;
   StatementLimits limits_;
   SQLite::Database database_;
   std::array<sqlite3_stmt*, kControls> controls_{};
   StatementCache cache_;
-  RunningStatement* running_ = nullptr;
+  RunningStatement* running_;
   std::string lost_transaction_;  // the error that ended it
+  int faults_ = 0;
   int wal_pages_ = 0;
   int schema_version_ = 0;  // that the idle statements were prepared for
   std::int64_t rowid_before_ = 0;

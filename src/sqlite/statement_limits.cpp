@@ -10,17 +10,20 @@ constexpr int kInstructions = 1000;  // of SQLite's virtual machine, between two
 
 }  // namespace
 
-void StatementLimits::set(sqlite3* connection, std::optional<std::chrono::milliseconds> timeout, std::stop_token stop) {
+void StatementLimits::install(sqlite3* connection) noexcept {
+  sqlite3_progress_handler(connection, kInstructions, &StatementLimits::ask, this);
+}
+
+void StatementLimits::set(std::optional<std::chrono::milliseconds> timeout, std::stop_token stop) {
   timeout_ = timeout;
   stop_ = std::move(stop);
   is_set_ = true;
   begin_statement();
-  sqlite3_progress_handler(connection, kInstructions, &StatementLimits::ask, this);
 }
 
-void StatementLimits::clear(sqlite3* connection) noexcept {
+void StatementLimits::clear() noexcept {
   if (!std::exchange(is_set_, false)) return;
-  sqlite3_progress_handler(connection, 0, nullptr, nullptr);
+  timeout_.reset();
   stop_ = {};
 }
 
@@ -32,7 +35,10 @@ void StatementLimits::begin_statement() noexcept {
 int StatementLimits::ask(void* self) noexcept {
   auto& limits = *static_cast<StatementLimits*>(self);
   if (limits.is_paused_) return 0;
-  if (limits.stop_.stop_requested()) {
+  limits.cause_ = Cause::none;
+  if (limits.is_interrupted()) {
+    limits.cause_ = Cause::interruption;
+  } else if (limits.stop_.stop_requested()) {
     limits.cause_ = Cause::stop;
   } else if (limits.timeout_ && limits.clock_.now() >= limits.deadline_) {
     limits.cause_ = Cause::timeout;

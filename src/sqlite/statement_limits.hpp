@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -11,22 +12,27 @@ struct sqlite3;
 
 namespace sqlane::detail {
 
-// Ends the statement that a connection runs when it has run for too long, or
-// when a stop is requested: SQLite asks from time to time while a statement
-// runs. (Nothing comes from another thread, so a statement of whoever uses the
+// Ends the statement that a connection runs when it has run for too long, when
+// a stop is requested, or when somebody interrupts the connection's holder: SQLite
+// asks from time to time while a statement runs. (Nothing comes from another thread, so a statement of whoever uses the
 // connection next cannot be hit.) https://sqlite.org/c3ref/progress_handler.html
 class StatementLimits {
  public:
-  enum class Cause : std::uint8_t { none, timeout, stop };
+  enum class Cause : std::uint8_t { none, timeout, stop, interruption };
 
-  explicit StatementLimits(Clock& clock) : clock_(clock) {}
+  StatementLimits(Clock& clock, const std::atomic<bool>& is_interrupted)
+      : clock_(clock), is_interrupted_(is_interrupted) {}
   StatementLimits(const StatementLimits&) = delete;
   StatementLimits& operator=(const StatementLimits&) = delete;
 
-  void set(sqlite3* connection, std::optional<std::chrono::milliseconds> timeout, std::stop_token stop);
-  void clear(sqlite3* connection) noexcept;
+  // Stays installed, at this address, for as long as `connection` is open.
+  void install(sqlite3* connection) noexcept;
+
+  void set(std::optional<std::chrono::milliseconds> timeout, std::stop_token stop);
+  void clear() noexcept;
 
   [[nodiscard]] bool is_set() const noexcept { return is_set_; }
+  [[nodiscard]] bool is_interrupted() const noexcept { return is_interrupted_.load(std::memory_order_relaxed); }
 
   // While one lives, statements are not ended: ours, that begin and end transactions.
   class Pause {
@@ -40,7 +46,7 @@ class StatementLimits {
     StatementLimits& limits_;
   };
 
-  // Requires: set. Call when a statement begins.
+  // Call when a statement begins, if there is any limit.
   void begin_statement() noexcept;
   [[nodiscard]] bool stop_requested() const noexcept { return stop_.stop_requested(); }
 
@@ -52,6 +58,7 @@ class StatementLimits {
   static int ask(void* self) noexcept;
 
   Clock& clock_;
+  const std::atomic<bool>& is_interrupted_;
   bool is_set_ = false;
   bool is_paused_ = false;
   std::optional<std::chrono::milliseconds> timeout_;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "sqlane/error.hpp"
 #include "sqlite/connection.hpp"
 
 namespace sqlane {
@@ -16,6 +17,7 @@ Snapshot::Snapshot(detail::Lease lease, Pin pin) : lease_(std::move(lease)) {
 
 // Without this, statements after the end would each see a state of their own.
 detail::Connection& Snapshot::connection() const {
+  if (!lease_.is_live()) throw UsageError("the snapshot is over: the thread that began it has ended");
   lease_.connection().expect_live_transaction();
   return lease_.connection();
 }

@@ -1,5 +1,6 @@
 #include <chrono>
 #include <filesystem>
+#include <latch>
 #include <memory>
 #include <string>
 #include <thread>
@@ -62,16 +63,40 @@ TEST_F(Closing, RefusesEverythingAfterwards) {
   EXPECT_THROW(static_cast<void>(db->snapshot()), ClosedError);
 }
 
+// this thread                  reader
+//                              begins a snapshot
+// closes: TimeoutError
+//                              reads, ends it
+// closes
 TEST_F(Closing, NamesTheSnapshotThatIsStillAlive) {
-  std::unique_ptr<Snapshot> snapshot;
-  const int line = __LINE__ + 1;
-  std::thread([&] { snapshot.reset(new Snapshot(db->snapshot())); }).join();
+  std::latch begun(1);
+  std::latch refused(1);
+  const int line = __LINE__ + 2;
+  std::thread reader([&] {
+    const Snapshot snapshot = db->snapshot();
+    begun.count_down();
+    refused.wait();
+    EXPECT_EQ(snapshot.query_one<int>("SELECT count(*) FROM note"), 0);
+  });
+  begun.wait();
   const TimeoutError error = error_of<TimeoutError>([&] { db->close(); });
   EXPECT_TRUE(mentions(error, "closing_test.cpp:" + std::to_string(line))) << error.what();
-  EXPECT_EQ(snapshot->query_one<int>("SELECT count(*) FROM note"), 0);
   EXPECT_THROW(db->execute("DELETE FROM note"), ClosedError);
-  snapshot.reset();
+  refused.count_down();
+  reader.join();
   EXPECT_NO_THROW(db->close());
+  EXPECT_EQ(testing::count_open_files(), files_before);
+  expect_alone();
+}
+
+TEST_F(Closing, TakesBackTheSnapshotOfAThreadThatHasEnded) {
+  std::unique_ptr<Snapshot> snapshot;
+  std::thread([&] { snapshot.reset(new Snapshot(db->snapshot())); }).join();
+  EXPECT_TRUE(mentions(error_of<UsageError>([&] { static_cast<void>(snapshot->query_one<int>("SELECT 1")); }),
+                       "the thread that began it has ended"));
+  EXPECT_EQ(db->stats().readers.recovered, 1U);
+  EXPECT_NO_THROW(db->close());
+  snapshot.reset();
   EXPECT_EQ(testing::count_open_files(), files_before);
   expect_alone();
 }

@@ -90,10 +90,11 @@ class BusyWaitTest : public ::testing::Test {
   }
 
   InstantClock clock_;
+  OwnCounter met_;
 };
 
 TEST_F(BusyWaitTest, GivesUpExactlyWhenTheTimeoutHasPassedSinceTheFirstTry) {
-  BusyWait wait(clock_, milliseconds(5));
+  BusyWait wait(clock_, milliseconds(5), met_);
   clock_.advance(milliseconds(100));
   const Clock::time_point first_try = clock_.now();
   EXPECT_GT(wait_out(wait), 5);
@@ -101,7 +102,7 @@ TEST_F(BusyWaitTest, GivesUpExactlyWhenTheTimeoutHasPassedSinceTheFirstTry) {
 }
 
 TEST_F(BusyWaitTest, SleepsAsLongAsTheTableSaysButNotBeyondTheDeadline) {
-  BusyWait wait(clock_, milliseconds(10));
+  BusyWait wait(clock_, milliseconds(10), met_);
   wait_out(wait);
   ASSERT_GT(clock_.waits.size(), 6U);
   for (int i = 0; i < 6; ++i) {
@@ -112,7 +113,7 @@ TEST_F(BusyWaitTest, SleepsAsLongAsTheTableSaysButNotBeyondTheDeadline) {
 }
 
 TEST_F(BusyWaitTest, CountsItsTimeoutAnewForEachStatement) {
-  BusyWait wait(clock_, milliseconds(5));
+  BusyWait wait(clock_, milliseconds(5), met_);
   wait_out(wait);
   const Clock::time_point second = clock_.now();
   EXPECT_GT(wait_out(wait), 5);
@@ -120,7 +121,7 @@ TEST_F(BusyWaitTest, CountsItsTimeoutAnewForEachStatement) {
 }
 
 TEST_F(BusyWaitTest, GivesUpOnceTheDeadlineHasPassed) {
-  BusyWait wait(clock_, milliseconds(5));
+  BusyWait wait(clock_, milliseconds(5), met_);
   EXPECT_TRUE(wait.wait(0));
   clock_.advance(milliseconds(5));
   EXPECT_FALSE(wait.wait(1));
@@ -128,18 +129,18 @@ TEST_F(BusyWaitTest, GivesUpOnceTheDeadlineHasPassed) {
 }
 
 TEST_F(BusyWaitTest, DoesNotWaitAtAllWithoutATimeout) {
-  BusyWait wait(clock_, milliseconds(0));
+  BusyWait wait(clock_, milliseconds(0), met_);
   EXPECT_FALSE(wait.wait(0));
   EXPECT_TRUE(clock_.waits.empty());
 }
 
 TEST_F(BusyWaitTest, WaitsForAsLongAsATimeoutCanSay) {
-  BusyWait wait(clock_, milliseconds::max());
+  BusyWait wait(clock_, milliseconds::max(), met_);
   for (int attempt = 0; attempt < 100; ++attempt) EXPECT_TRUE(wait.wait(attempt));
 }
 
 TEST_F(BusyWaitTest, EndsWhenAStopIsRequestedAndHeedsTheNextToken) {
-  BusyWait wait(clock_, milliseconds(5));
+  BusyWait wait(clock_, milliseconds(5), met_);
   std::stop_source stop;
   wait.set_stop(stop.get_token());
   EXPECT_TRUE(wait.wait(0));
@@ -150,7 +151,7 @@ TEST_F(BusyWaitTest, EndsWhenAStopIsRequestedAndHeedsTheNextToken) {
 }
 
 TEST_F(BusyWaitTest, DoesNotWaitWhileItIsOff) {
-  BusyWait wait(clock_, milliseconds(5));
+  BusyWait wait(clock_, milliseconds(5), met_);
   wait.turn_off();
   EXPECT_FALSE(wait.wait(0));
   wait.turn_on();
@@ -159,17 +160,18 @@ TEST_F(BusyWaitTest, DoesNotWaitWhileItIsOff) {
 }
 
 TEST_F(BusyWaitTest, CountsTheLocksThatItMet) {
-  BusyWait wait(clock_, milliseconds(0));
-  EXPECT_EQ(wait.met(), 0U);
+  BusyWait wait(clock_, milliseconds(0), met_);
+  EXPECT_EQ(met_.value(), 0U);
   static_cast<void>(wait.wait(0));
   wait.turn_off();
   static_cast<void>(wait.wait(0));
-  EXPECT_EQ(wait.met(), 2U);
+  EXPECT_EQ(met_.value(), 2U);
 }
 
 TEST(BusyWaitOfAThread, SleepsUntilItsClockSaysSo) {
   testing::ManualClock clock;
-  BusyWait wait(clock, milliseconds(5));
+  OwnCounter met;
+  BusyWait wait(clock, milliseconds(5), met);
   std::atomic<bool> has_tried = false;
   std::jthread sleeper([&] {
     EXPECT_TRUE(wait.wait(0));
@@ -198,7 +200,7 @@ class InstalledBusyWait : public BusyWaitTest {
   }
 
   TemporaryFolder folder_;
-  BusyWait wait_{clock_, milliseconds(5)};
+  BusyWait wait_{clock_, milliseconds(5), met_};
   ForeignConnection other_{folder_ / "app.db"};
   ForeignConnection this_{folder_ / "app.db"};
 };
@@ -208,7 +210,7 @@ TEST_F(InstalledBusyWait, GivesUpAtItsDeadline) {
   const Clock::time_point first_try = clock_.now();
   EXPECT_EQ(this_.try_run("BEGIN IMMEDIATE"), SQLITE_BUSY);
   EXPECT_EQ(clock_.now() - first_try, milliseconds(5));
-  EXPECT_EQ(wait_.met(), clock_.waits.size() + 1);
+  EXPECT_EQ(met_.value(), clock_.waits.size() + 1);
 }
 
 TEST_F(InstalledBusyWait, GetsTheLockAtTheFirstTryAfterItCameFree) {

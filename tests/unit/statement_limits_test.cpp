@@ -69,7 +69,27 @@ TEST_F(LimitsOfStatements, AreGoneOnceTheConnectionIsTidy) {
   std::stop_source stop;
   stop.request_stop();
   connection_.set_limits(milliseconds(0), stop.get_token());
-  EXPECT_TRUE(connection_.tidy());
+  EXPECT_EQ(connection_.tidy(), Cleaning::nothing_to_do);
+  EXPECT_NO_THROW(run());
+}
+
+// By another thread, for as long as it says so.
+
+TEST_F(LimitsOfStatements, EndTheOneThatRunsWhenItsHolderIsInterrupted) {
+  constexpr SqlFor<Access::read> kSql =
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n WHERE i % 100000 = 1";
+  Statement statement(connection_, kSql.text());
+  ASSERT_TRUE(statement.step());
+  connection_.record().is_interrupted = true;
+  const auto error = error_of<InterruptedError>([&] { static_cast<void>(statement.step()); });
+  EXPECT_TRUE(mentions(error, "held its connection for too long")) << error.what();
+  EXPECT_EQ(error.database(), ":memory:");
+}
+
+TEST_F(LimitsOfStatements, RefuseTheNextOneWhenTheHolderIsInterrupted) {
+  connection_.record().is_interrupted = true;
+  EXPECT_THROW(run(), InterruptedError);
+  connection_.record().is_interrupted = false;
   EXPECT_NO_THROW(run());
 }
 

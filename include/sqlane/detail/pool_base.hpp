@@ -35,7 +35,8 @@ struct ResourceReport {
   std::uint64_t id = 0;  // unique in its pool, from 1 on
   ResourceState state = ResourceState::idle;
   std::chrono::milliseconds age{};
-  std::chrono::milliseconds idle{};  // 0 while in use
+  // 0 while in use. Since its return; or since it was acquired, unless an option needs to know better.
+  std::chrono::milliseconds idle{};
   std::uint64_t uses = 0;
   std::uint64_t errors = 0;
 };
@@ -60,8 +61,8 @@ class ResourceKind {
   [[nodiscard]] virtual bool has_cleaning() const noexcept = 0;
   [[nodiscard]] virtual Cleaning clean(void* resource) noexcept = 0;
   virtual void warm_up(void* resource) = 0;
-  virtual void interrupt(void* resource) noexcept = 0;
-  [[nodiscard]] virtual std::string activity(void* resource) = 0;
+  virtual bool interrupt(void* resource) noexcept = 0;  // false when it cannot be done
+  [[nodiscard]] virtual std::string activity(void* resource) noexcept = 0;
 };
 
 // A resource on loan; of nothing when `slot` is null.
