@@ -181,6 +181,9 @@ class Database {
   // the one that runs, ends with InterruptedError. UsageError as for close().
   std::vector<LeaseReport> drain(std::chrono::milliseconds timeout, CallSite site = CallSite::current());
 
+  // Not after close(), and not when it was moved from.
+  [[nodiscard]] bool is_open() const noexcept { return !is_closed_.load(std::memory_order_acquire); }
+
   [[nodiscard]] const Options& options() const;
 
   // Who has the writer lane at this moment; nothing while it is idle.

@@ -94,7 +94,8 @@ struct Options {
 
   // Lane and readers are checked so often in the background; unset: only when
   // Database::health() asks. The callback hears of each change of the verdict, on
-  // the thread of maintenance. Must not throw.
+  // the thread of whoever noticed it: that of maintenance, or a caller of
+  // health(). Must not throw, nor destroy the Database.
   std::optional<std::chrono::milliseconds> health_interval{};
   std::function<void(const Health&)> on_health_change{};
 

@@ -198,7 +198,11 @@ class Pool {
 
   // Take no lock that acquiring takes.
   [[nodiscard]] PoolStatistics statistics() const { return base_.statistics(); }
-  [[nodiscard]] PoolState state() const { return base_.statistics().state; }
+  [[nodiscard]] PoolState state() const noexcept { return base_.state(); }
+  // Resources in use, and calls that wait.
+  [[nodiscard]] std::size_t load() const noexcept { return base_.load(); }
+  // Active, and not between two tries of making something (Upkeep::breaker).
+  [[nodiscard]] bool is_healthy() const { return base_.is_healthy(); }
 
   [[nodiscard]] std::vector<ResourceReport> resources() const { return base_.resources(); }
 

@@ -38,7 +38,7 @@ enum class CloseReason : std::uint8_t {
   shrinking,  // Upkeep::adaptive_size, prune()
   pool_closed,
 };
-inline constexpr std::size_t kCloseReasons = 9;
+inline constexpr std::size_t kCloseReasons = static_cast<std::size_t>(CloseReason::pool_closed) + 1;
 
 [[nodiscard]] std::string_view to_string(PoolState state) noexcept;
 [[nodiscard]] std::string_view to_string(ResourceState state) noexcept;
@@ -76,7 +76,7 @@ struct PoolStatistics {
   }
   // The share of acquires that found a resource made before; 0 without any.
   [[nodiscard]] double reuse_ratio() const noexcept;
-  // The share of what could be lent that is in use.
+  // The share of what could be lent that is in use; 0 when nothing could.
   [[nodiscard]] double utilisation() const noexcept;
 };
 
@@ -106,10 +106,11 @@ struct DatabaseStatistics {
   std::uint64_t fallback_reads = 0;  // that went to Options::fallback
   std::uint64_t wal_bytes = 0;       // length of the -wal file
 
-  // One JSON object; times in nanoseconds.
+  // One JSON object with a member a field; times in nanoseconds.
   [[nodiscard]] std::string to_json() const;
-  // Prometheus text format 0.0.4, one family a counter, times in seconds, with
-  // the label database. https://prometheus.io/docs/instrumenting/exposition_formats/
+  // Prometheus text format 0.0.4, one family a field, times in seconds, with the
+  // label database. The texts of two databases do not join: each family may come
+  // but once. https://prometheus.io/docs/instrumenting/exposition_formats/
   [[nodiscard]] std::string to_prometheus() const;
 };
 

@@ -163,7 +163,8 @@ class JsonForm {
   }
 
   void distribution(const Field& field, const Histogram& histogram, const Scale&) {
-    const Histogram copy(histogram);  // others may record meanwhile
+    Histogram copy;  // others may record meanwhile
+    copy.merge(histogram);
     JsonForm values;
     values.member("count", format(copy.count()));
     values.member("mean", format(copy.mean()));
@@ -213,7 +214,8 @@ class PrometheusForm {
   }
 
   void distribution(const Field& field, const Histogram& histogram, const Scale& scale) {
-    const Histogram copy(histogram);  // others may record meanwhile
+    Histogram copy;  // others may record meanwhile
+    copy.merge(histogram);
     const std::uint64_t count = copy.count();
     const std::string name = family(field, scale.suffix, "histogram");
     for (const std::uint64_t bound : scale.bounds) {

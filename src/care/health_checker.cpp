@@ -24,10 +24,23 @@ HealthChecker::HealthChecker(Check check, std::vector<Listener> listeners, Now n
     : check_(std::move(check)), listeners_(std::move(listeners)), now_(std::move(now)) {}
 
 void HealthChecker::start(std::chrono::milliseconds interval) {
-  task_.emplace(interval, [this] { check(); });
+  const MutexLock lock(starting_);
+  task_ = std::make_unique<MaintenanceThread::Task>(interval, [this] { check(); });
+}
+
+void HealthChecker::stop() noexcept {
+  std::unique_ptr<MaintenanceThread::Task> task;
+  const MutexLock lock(starting_);
+  std::swap(task, task_);
 }
 
 Health HealthChecker::check() {
+  const Health health = check_and_note();
+  tell();
+  return health;
+}
+
+Health HealthChecker::check_and_note() {
   std::vector<Finding> findings;
   const MutexLock lock(checking_);
   try {
@@ -36,12 +49,27 @@ Health HealthChecker::check() {
     findings.push_back({Verdict::unhealthy, std::string("the check itself failed: ") + error.what(), error.what()});
   }
   Health health = assess(newest_, findings, now_());
-  const bool has_changed = health.verdict != newest_.verdict;
-  newest_ = health;
-  if (has_changed) {
-    for (const Listener& listener : listeners_) listener(health);
+  if (health.verdict != newest_.verdict) {
+    const MutexLock telling(mutex_);
+    untold_.push_back(health);
   }
+  newest_ = health;
   return health;
+}
+
+// Whoever is telling already tells the rest as well.
+void HealthChecker::tell() {
+  MutexLock lock(mutex_);
+  if (is_telling_) return;
+  is_telling_ = true;
+  while (!untold_.empty()) {
+    const Health health = std::move(untold_.front());
+    untold_.pop_front();
+    lock.unlock();
+    for (const Listener& listener : listeners_) listener(health);
+    lock.lock();
+  }
+  is_telling_ = false;
 }
 
 }  // namespace sqlane::detail

@@ -1,8 +1,9 @@
 #pragma once
 
+#include <deque>
 #include <exception>
 #include <functional>
-#include <optional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -37,19 +38,30 @@ class HealthChecker {
   // Also checks in the background from now on.
   void start(std::chrono::milliseconds interval);
   // Returns when no check in the background is running, unless called by it.
-  void stop() noexcept { task_.reset(); }
+  void stop() noexcept SQLANE_EXCLUDES(starting_);
 
   // Checks now.
-  Health check() SQLANE_EXCLUDES(checking_);
+  Health check() SQLANE_EXCLUDES(checking_, mutex_);
 
  private:
+  [[nodiscard]] Health check_and_note() SQLANE_EXCLUDES(checking_, mutex_);
+  void tell() SQLANE_EXCLUDES(mutex_);
+
+  // Constant after construction.
   const Check check_;
   const std::vector<Listener> listeners_;
   const Now now_;
-  std::optional<MaintenanceThread::Task> task_;
 
-  Mutex checking_;  // one at a time, so that listeners hear of changes in their order
+  Mutex checking_;  // one at a time
   Health newest_ SQLANE_GUARDED_BY(checking_);
+
+  // Listeners hear of changes in their order, without any lock, so that they can ask for the health themselves.
+  Mutex mutex_;
+  std::deque<Health> untold_ SQLANE_GUARDED_BY(mutex_);
+  bool is_telling_ SQLANE_GUARDED_BY(mutex_) = false;  // somebody
+
+  Mutex starting_;
+  std::unique_ptr<MaintenanceThread::Task> task_ SQLANE_GUARDED_BY(starting_);  // ends before the rest
 };
 
 }  // namespace sqlane::detail

@@ -65,10 +65,16 @@ Core::Core(Options options, ConnectionSettings settings, std::shared_ptr<void> r
   lend_writer({}, CallSite::current()).give_back();
   PoolOptions pool = reader_pool_options(options_);
   if (settings_.is_memory()) pool.upkeep = {};
+  if (options_.metrics != nullptr) {
+    pool.upkeep.on_leak = [this](const LeaseReport& report) {
+      options_.metrics->on_overstaying(report);
+      if (options_.upkeep.on_leak) options_.upkeep.on_leak(report);
+    };
+  }
   readers_.emplace([this] { return open_reader(settings_.database); }, pool, reader_hooks(), &clock_);
   if (!options_.fallback.empty()) {
-    fallback_.emplace([this] { return open_reader(options_.fallback.string()); }, PoolOptions(pool), reader_hooks(),
-                      &clock_);
+    pool.upkeep = {.breaker = options_.upkeep.breaker};  // nothing is opened before it is needed
+    fallback_.emplace([this] { return open_reader(options_.fallback.string()); }, pool, reader_hooks(), &clock_);
   }
   if (options_.on_slow_write.callback) watchdog_.emplace(lane_, options_.on_slow_write);
   if (options_.health_interval) health_.start(*options_.health_interval);
@@ -107,6 +113,12 @@ Lease Core::lend_writer(const WriteOptions& options, CallSite site) {
       },
       this);
   limit(writer, options.statement_timeout, options.stop);
+  return lease;
+}
+
+Lease Core::lend_writer_to_guard(const WriteOptions& options, CallSite site) {
+  Lease lease = lend_writer(options, site);
+  lane_.count_guard();
   return lease;
 }
 
@@ -199,6 +211,7 @@ std::unique_ptr<Connection> Core::open_writer() {
   if (settings_.is_memory() && std::exchange(is_memory_filled_, true)) {
     throw Error("the memory database is lost: its only connection failed", {.database = settings_.database});
   }
+  earlier_faults_ = writer_record_->faults.value();
   return open(Role::writer);
 }
 
@@ -290,7 +303,7 @@ DatabaseStatistics Core::statistics() {
 std::vector<ResourceReport> Core::connections() {
   std::vector<ResourceReport> all = readers_->resources();
   if (std::optional<ResourceReport> writer = lane_.connection()) {
-    writer->errors = writer_record_->errors.value();
+    writer->errors = writer_record_->faults.value() - earlier_faults_;
     all.insert(all.begin(), *writer);
   }
   return all;
@@ -317,6 +330,7 @@ std::vector<LeaseReport> Core::drain(std::chrono::milliseconds timeout) {
 }
 
 void Core::shut() noexcept {
+  health_.stop();
   lane_.shut();
   shut_readers();
   lane_.settle_posted(deadline({}), WriterLane::Guards::not_waited_for);
@@ -337,6 +351,7 @@ void Core::shut_readers() noexcept {
 }
 
 void Core::close() {
+  health_.stop();
   lane_.shut();
   shut_readers();
   const MutexLock lock(closing_);

@@ -45,6 +45,8 @@ class Core : public std::enable_shared_from_this<Core> {
   void run(Job& job) { lane_.run(job, deadline(job.options->timeout)); }
   void post(std::unique_ptr<PostedJob> job);
   [[nodiscard]] Lease lend_writer(const WriteOptions& options, CallSite site);
+  // The same, counted as a transaction by begin().
+  [[nodiscard]] Lease lend_writer_to_guard(const WriteOptions& options, CallSite site);
   [[nodiscard]] Lease lend_reader(const ReadOptions& options, CallSite site);
 
   // The stronger durability holds for all who share it.
@@ -108,7 +110,8 @@ class Core : public std::enable_shared_from_this<Core> {
   const ConnectionSettings settings_;
 
   std::atomic<Durability> durability_;
-  bool is_memory_filled_ = false;  // of the lane's holder
+  bool is_memory_filled_ = false;                  // of the lane's holder
+  std::atomic<std::uint64_t> earlier_faults_ = 0;  // of writers before the present one
   std::atomic<int> databases_ = 1;
   ConnectionRecords records_;
   const std::shared_ptr<ConnectionRecord> writer_record_ = records_.take();

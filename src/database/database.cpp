@@ -41,6 +41,7 @@ Options complete(Options options) {
     throw UsageError("Options::health_interval must be positive");
   }
   detail::expect_valid(detail::reader_pool_options(options));
+  if (!options.fallback.empty()) options.fallback = std::filesystem::absolute(options.fallback);
   return options;
 }
 
@@ -191,7 +192,7 @@ detail::FutureWait::~FutureWait() = default;
 Transaction Database::begin(Behavior behavior, CallSite site) { return begin({}, behavior, site); }
 
 Transaction Database::begin(const WriteOptions& options, Behavior behavior, CallSite site) {
-  return detail::use_reconnecting([&] { return lend_writer(options, site); },
+  return detail::use_reconnecting([&] { return core().lend_writer_to_guard(options, site); },
                                   [&](detail::Lease lease) {
                                     lease.keep_alive(core_);
                                     return Transaction(std::move(lease), behavior);

@@ -22,6 +22,7 @@ class Writer {
   [[nodiscard]] Connection& get() {
     if (connection_ == nullptr) {
       connection_ = open_();
+      is_listed_ = true;
       opened_at_ = clock_.now().time_since_epoch().count();
       opened_.add();
       connection_->publish_to(running_);
@@ -33,8 +34,13 @@ class Writer {
   void tidy() noexcept {
     if (connection_ != nullptr && connection_->tidy() == Cleaning::broken) retire();
   }
-  void retire() noexcept { connection_.reset(); }
+  void retire() noexcept {
+    is_listed_ = false;
+    connection_.reset();
+  }
 
+  // Whether one is open, as others see it.
+  [[nodiscard]] bool is_listed() const noexcept { return is_listed_; }
   // How often one was opened, and when the newest was. For any thread.
   [[nodiscard]] std::uint64_t opened() const noexcept { return opened_.value(); }
   [[nodiscard]] Clock::time_point opened_at() const noexcept { return Clock::time_point(Clock::duration(opened_at_)); }
@@ -46,6 +52,7 @@ class Writer {
   const Open open_;
   Clock& clock_;
   OwnCounter opened_;
+  std::atomic<bool> is_listed_ = false;
   std::atomic<Clock::duration::rep> opened_at_ = 0;
   RunningStatement running_;
   std::unique_ptr<Connection> connection_;

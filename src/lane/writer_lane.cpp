@@ -46,7 +46,6 @@ Connection& WriterLane::acquire(Waiter& waiter, Clock::time_point deadline, std:
   try {
     hooks_.before();
     Connection& writer = writer_.get();
-    counters_.guards.add();
     HeldHere::add();
     return writer;
   } catch (...) {
@@ -488,7 +487,7 @@ LaneStatistics WriterLane::statistics() const {
 }
 
 std::optional<ResourceReport> WriterLane::connection() {
-  if (writer_.opened() == 0) return std::nullopt;
+  if (!writer_.is_listed()) return std::nullopt;
   const MutexLock lock(mutex_);
   const Clock::duration idle = is_held_ ? Clock::duration::zero() : clock_.now() - held_since_;
   return ResourceReport{

@@ -119,9 +119,11 @@ class WriterLane final : public Waitable {
   // Requires: drained.
   void close() noexcept { writer_.retire(); }
 
+  // One more guard. By the holder.
+  void count_guard() noexcept { counters_.guards.add(); }
   // Takes no lock.
   [[nodiscard]] LaneStatistics statistics() const;
-  // The connection that writes; nothing before the first write.
+  // The connection that writes; nothing while there is none.
   [[nodiscard]] std::optional<ResourceReport> connection() SQLANE_EXCLUDES(mutex_);
 
   // Who has the lane now; nothing while it is idle.

@@ -13,8 +13,6 @@ namespace {
 
 constexpr std::uint64_t kNever = ~std::uint64_t{0};  // a ticket that nobody gets
 
-constexpr std::uint64_t kHoldsASample = 64;  // one hold in so many is measured
-
 // What this thread had last, of the pools whose ids fall on the same place.
 struct Affinity {
   std::uint64_t pool = 0;
@@ -44,16 +42,6 @@ std::uint64_t next_id() noexcept {
   static std::atomic<std::uint64_t> last = 0;
   return ++last;
 }
-
-Clock::duration::rep ticks(Clock::time_point time) noexcept { return time.time_since_epoch().count(); }
-
-Clock::time_point time_of(Clock::duration::rep ticks) noexcept { return Clock::time_point(Clock::duration(ticks)); }
-
-std::chrono::milliseconds in_ms(Clock::duration duration) noexcept {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::max(duration, Clock::duration::zero()));
-}
-
-void add_one(std::atomic<std::uint64_t>& counter) noexcept { counter.fetch_add(1, std::memory_order_relaxed); }
 
 // Time as it is meant by those who say the longest there is.
 template <class Duration>
@@ -128,30 +116,6 @@ struct PoolCore::Waiter {
   Claim granted{};
   bool is_woken = false;              // and has not run since
   std::atomic<bool> is_over = false;  // the waiting
-};
-
-// A thread that is inside without a slot of its own. Requires, at its beginning,
-// that the core cannot go away: the pool exists, or the thread has a slot.
-class PoolCore::Visit {
- public:
-  explicit Visit(PoolCore& core) SQLANE_EXCLUDES(core.mutex_) : core_(core) {
-    if (core_.generation_ != ForkGeneration::now()) core_.throw_of_parent();
-    const MutexLock lock(core_.mutex_);
-    ++core_.visitors_;
-  }
-  Visit(const Visit&) = delete;
-  Visit& operator=(const Visit&) = delete;
-  ~Visit() {
-    MutexLock lock(core_.mutex_);
-    --core_.visitors_;
-    core_.visitor_left_.notify_all();
-    const bool is_last = core_.is_over();
-    lock.unlock();
-    if (is_last) delete &core_;
-  }
-
- private:
-  PoolCore& core_;
 };
 
 // From the first time that somebody queues up to the end of the call.
@@ -502,6 +466,14 @@ void PoolCore::leave_queue(Waiter& waiter) noexcept {
   wake_next();
 }
 
+// Who waits now hears that it is over.
+void PoolCore::dismiss_waiters() noexcept {
+  for (Waiter* const waiter : waiters_) {
+    waiter->is_over = true;
+    waiter->wake.notify_one();
+  }
+}
+
 // Wakes the one who has waited longest, if there is something to be had; else
 // makes sure that what comes back will wake somebody.
 void PoolCore::wake_next() noexcept {
@@ -703,391 +675,6 @@ void PoolCore::recover(const Recovered& lost) noexcept {
   release_slowly(*lost.slot, cleaning);
 }
 
-// Shutdown
-
-void PoolCore::shut(PoolState state) noexcept {
-  const Visit visit(*this);
-  MutexLock lock(mutex_);
-  if (!can_follow(state_, state)) return;
-  state_ = state;
-  for (Waiter* waiter : waiters_) {
-    waiter->is_over = true;
-    waiter->wake.notify_one();
-  }
-  for (PoolSlot& slot : slots_) {
-    if (!take_for_the_pool(slot)) continue;
-    lock.unlock();
-    bring_back(slot);
-    lock.lock();
-  }
-}
-
-// Takes it if it is idle, else marks it.
-bool PoolCore::take_for_the_pool(PoolSlot& slot) noexcept {
-  while (!mark_unless_idle(slot)) {
-    std::uint64_t word = slot.word_.load(std::memory_order_relaxed);
-    if (PoolSlot::state_of(word) != ResourceState::idle) continue;
-    const std::uint64_t taken = PoolSlot::word_of(PoolSlot::ticket_of(word), ResourceState::in_use);
-    if (slot.word_.compare_exchange_strong(word, taken, std::memory_order_acq_rel, std::memory_order_relaxed)) {
-      slot.published_.store(PoolSlot::kNobody, std::memory_order_relaxed);
-      return true;
-    }
-  }
-  return false;
-}
-
-std::vector<LeaseReport> PoolCore::drain(Clock::time_point deadline) {
-  const Visit visit(*this);
-  shut(PoolState::draining);
-  std::vector<LeaseReport> overstaying;
-  MutexLock lock(mutex_);
-  ++watchers_;
-  while (count_in_use() > 0 && clock_.now() < deadline) clock_.wait_until(returned_, lock, deadline);
-  --watchers_;
-  for (PoolSlot& slot : slots_) {
-    std::optional<LeaseReport> report = report_on(slot, clock_.now());
-    if (!report) continue;
-    overstaying.push_back(*std::move(report));
-    interrupt(slot);
-  }
-  return overstaying;
-}
-
-void PoolCore::close(Clock::time_point deadline) {
-  const Visit visit(*this);
-  shut(PoolState::closed);
-  MutexLock lock(mutex_);
-  ++watchers_;
-  while (count_in_use() > 0 && clock_.now() < deadline) clock_.wait_until(returned_, lock, deadline);
-  --watchers_;
-  if (count_in_use() > 0) throw TimeoutError(options_.name + " is still in use: " + describe_holders());
-}
-
-void PoolCore::expect_foreign_holders(const CallSite& site) {
-  const MutexLock lock(mutex_);
-  for (const PoolSlot& slot : slots_) {
-    const std::optional<Holder> holder = holder_of(slot);
-    if (!holder || holder->thread != std::this_thread::get_id()) continue;
-    throw UsageError("waiting at " + site.to_string() + " for the return of " + options_.name +
-                     " would wait for this thread itself: one is held by " + holder->site.to_string());
-  }
-}
-
-bool PoolCore::wait_for_turnover(Clock::time_point deadline) {
-  const Visit visit(*this);
-  MutexLock lock(mutex_);
-  std::vector<std::pair<const PoolSlot*, std::uint64_t>> held;
-  for (PoolSlot& slot : slots_) {
-    if (!mark_unless_idle(slot)) continue;
-    const std::uint64_t word = slot.word_;
-    if (PoolSlot::state_of(word) != ResourceState::in_use) continue;
-    const std::optional<Holder> holder = holder_of(slot);
-    if (holder && holder->thread == std::this_thread::get_id()) continue;
-    held.emplace_back(&slot, PoolSlot::ticket_of(word));
-  }
-  ++watchers_;
-  bool is_over = false;
-  while (true) {
-    std::erase_if(held, [](const auto& one) {
-      const std::uint64_t word = one.first->word_;
-      return PoolSlot::ticket_of(word) != one.second || PoolSlot::state_of(word) != ResourceState::in_use;
-    });
-    is_over = held.empty();
-    if (is_over || clock_.now() >= deadline) break;
-    clock_.wait_until(returned_, lock, deadline);
-  }
-  --watchers_;
-  return is_over;
-}
-
-// Maintenance
-
-void PoolCore::maintain() {
-  const Visit visit(*this);
-  const MutexLock one(maintaining_);
-  if (state_ != PoolState::active) return;
-  report_overstaying();
-  close_idle_that_are_due();
-  condemn_those_in_use_that_are_due();
-  adapt_size();
-  refill(Failures::swallowed);
-}
-
-std::size_t PoolCore::prune() {
-  const Visit visit(*this);
-  std::size_t closed = 0;
-  for (PoolSlot& slot : slots_) {
-    {
-      const MutexLock lock(mutex_);
-      if (state_ != PoolState::active || count(ResourceState::idle) <= upkeep_.min_idle) break;
-      if (PoolSlot::state_of(slot.word_) != ResourceState::idle || !take_for_the_pool(slot)) continue;
-    }
-    close_resource(slot, CloseReason::shrinking);
-    ++closed;
-    bring_back(slot);
-  }
-  return closed;
-}
-
-void PoolCore::close_idle_that_are_due() {
-  for (PoolSlot& slot : slots_) {
-    const Clock::time_point now = clock_.now();
-    const auto reason_to_close = [&]() -> std::optional<CloseReason> {
-      if (index_of(slot) >= limit_) return CloseReason::shrinking;
-      const std::size_t idle = count(ResourceState::idle);
-      const std::size_t spare = idle - std::min(idle, upkeep_.min_idle);
-      return reason_to_close_idle(facts_of(slot), upkeep_, now, spare);
-    };
-    bool is_validated = false;
-    std::optional<CloseReason> reason;
-    {
-      const MutexLock lock(mutex_);
-      if (state_ != PoolState::active) return;
-      if (PoolSlot::state_of(slot.word_) != ResourceState::idle) continue;
-      reason = reason_to_close();
-      is_validated = !reason && is_validated_by_maintenance(facts_of(slot), upkeep_, now);
-      if (!(reason || is_validated) || !take_for_the_pool(slot)) continue;
-    }
-    if (is_validated) {
-      add_one(validations_);
-      slot.validated_at_ = ticks(now);
-      if (!kind_->is_valid(slot.resource_)) reason = CloseReason::invalid;
-    }
-    if (reason) close_resource(slot, *reason);
-    bring_back(slot);
-  }
-}
-
-void PoolCore::condemn_those_in_use_that_are_due() {
-  const Clock::time_point now = clock_.now();
-  const MutexLock lock(mutex_);
-  for (PoolSlot& slot : slots_) {
-    const bool is_beyond = index_of(slot) >= limit_ && !is_overflow(slot);
-    if (slot.resource_ == nullptr || (!is_beyond && now < time_of(slot.dies_at_))) continue;
-    if (!mark_unless_idle(slot) || PoolSlot::state_of(slot.word_) != ResourceState::in_use) continue;
-    slot.condemned_ = is_beyond ? CloseReason::shrinking : CloseReason::age;
-  }
-}
-
-void PoolCore::report_overstaying() {
-  if (!upkeep_.leak_threshold) return;
-  std::vector<LeaseReport> overstaying;
-  {
-    const MutexLock lock(mutex_);
-    const Clock::time_point now = clock_.now();
-    for (PoolSlot& slot : slots_) {
-      if (now - time_of(slot.since_) < *upkeep_.leak_threshold || slot.reported_ == slot.published_) continue;
-      std::optional<LeaseReport> report = report_on(slot, now);
-      if (!report || report->held < *upkeep_.leak_threshold) continue;
-      slot.reported_ = slot.published_;
-      add_one(overstayed_);
-      overstaying.push_back(*std::move(report));
-      if (upkeep_.overstaying == Overstaying::interrupted) interrupt(slot);
-    }
-  }
-  if (!upkeep_.on_leak) return;
-  for (const LeaseReport& report : overstaying) upkeep_.on_leak(report);
-}
-
-void PoolCore::adapt_size() {
-  if (!upkeep_.adaptive_size) return;
-  const Clock::time_point now = clock_.now();
-  const std::uint64_t waits = waits_ + timeouts_;
-  const std::uint64_t held = hold_times_.sum() * kHoldsASample;
-  const double time =
-      std::chrono::duration<double, std::nano>(now - last_adapted_).count() * static_cast<double>(limit_);
-  const double busy = time > 0 ? static_cast<double>(held - held_then_) / time : 0;
-  const double in_use = static_cast<double>(count_in_use()) / static_cast<double>(limit_);
-  const Demand demand{.utilisation = std::max(busy, in_use), .has_waited = waits != waits_then_ || waiting_ > 0};
-  last_adapted_ = now;
-  waits_then_ = waits;
-  held_then_ = held;
-  adaptive_ = next_size(adaptive_, demand, *upkeep_.adaptive_size, options_.max);
-  adaptive_.limit = std::max(adaptive_.limit, upkeep_.min_idle);
-  const MutexLock lock(mutex_);
-  limit_ = adaptive_.limit;
-  wake_next();
-}
-
-// Makes what min_idle lacks.
-void PoolCore::refill(Failures failures) {
-  const Visit visit(*this);
-  while (true) {
-    Claim claim;
-    {
-      const MutexLock lock(mutex_);
-      if (count(ResourceState::idle) >= upkeep_.min_idle) return;
-      claim = take_closed(FirstUse::by_the_pool);
-    }
-    if (claim.slot == nullptr) return;
-    try {
-      fill(*claim.slot, FirstUse::by_the_pool);
-    } catch (...) {
-      if (failures == Failures::thrown) throw;
-      return;
-    }
-    try {
-      kind_->warm_up(claim.slot->resource_);
-    } catch (...) {
-      close_resource(*claim.slot, CloseReason::invalid);
-      bring_back(*claim.slot);
-      if (failures == Failures::thrown) throw;
-      return;
-    }
-    bring_back(*claim.slot);
-  }
-}
-
-// Looking on
-
-std::size_t PoolCore::count(ResourceState state) const noexcept {
-  const std::size_t reach = reach_.load(std::memory_order_acquire);
-  std::size_t count = 0;
-  for (std::size_t i = 0; i < reach; ++i) {
-    if (PoolSlot::state_of(slots_[i].word_.load(std::memory_order_relaxed)) == state) ++count;
-  }
-  return count;
-}
-
-// Nothing while it has none, or has got it this instant.
-std::optional<Waitable::Holder> PoolCore::holder_of(const PoolSlot& slot) noexcept {
-  const std::uint64_t word = slot.word_.load(std::memory_order_acquire);
-  const std::uint64_t ticket = PoolSlot::ticket_of(word);
-  if (PoolSlot::state_of(word) != ResourceState::in_use) return std::nullopt;
-  if (slot.published_.load(std::memory_order_acquire) != ticket) return std::nullopt;
-  const Holder holder{slot.thread_, {slot.file_, slot.line_, slot.function_}};
-  if ((slot.word_.load(std::memory_order_relaxed) ^ word) & ~PoolSlot::kMarked) return std::nullopt;
-  return holder;
-}
-
-// Of a lease that cannot end before the mutex is free.
-std::optional<LeaseReport> PoolCore::report_on(PoolSlot& slot, Clock::time_point now) {
-  if (!mark_unless_idle(slot)) return std::nullopt;
-  const std::optional<Holder> holder = holder_of(slot);
-  if (!holder) return std::nullopt;
-  return LeaseReport{
-      .site = holder->site, .held = in_ms(now - time_of(slot.since_)), .activity = kind_->activity(slot.resource_)};
-}
-
-void PoolCore::interrupt(PoolSlot& slot) noexcept {
-  if (kind_->interrupt(slot.resource_)) add_one(interrupted_);
-}
-
-std::string PoolCore::describe_holders() {
-  std::string text;
-  const Clock::time_point now = clock_.now();
-  for (PoolSlot& slot : slots_) {
-    const std::optional<LeaseReport> report = report_on(slot, now);
-    if (!report) continue;
-    text += (text.empty() ? "" : ", ") + report->site.to_string() + " for " + std::to_string(report->held.count()) +
-            " ms" + (report->activity.empty() ? "" : ", running \"" + report->activity + "\"");
-  }
-  return text;
-}
-
-// Those who hold something, when nothing is free.
-std::vector<Waitable::Holder> PoolCore::holders() {
-  const MutexLock lock(mutex_);
-  std::vector<Holder> all;
-  for (std::size_t i = 0; i < slots_.size(); ++i) {
-    if (i >= limit_ && i < options_.max && PoolSlot::state_of(slots_[i].word_) == ResourceState::closed) continue;
-    std::optional<Holder> holder = holder_of(slots_[i]);
-    if (!holder) return {};
-    all.push_back(*std::move(holder));
-  }
-  return all;
-}
-
-std::vector<LeaseReport> PoolCore::leases() {
-  const Visit visit(*this);
-  const MutexLock lock(mutex_);
-  const Clock::time_point now = clock_.now();
-  std::vector<LeaseReport> all;
-  for (PoolSlot& slot : slots_) {
-    if (std::optional<LeaseReport> report = report_on(slot, now)) all.push_back(*std::move(report));
-  }
-  return all;
-}
-
-bool PoolCore::makes_resources() {
-  const Visit visit(*this);
-  const MutexLock lock(mutex_);
-  return !breaker_ || breaker_->state(clock_.now()) == CircuitBreaker::State::closed;
-}
-
-PoolStatistics PoolCore::statistics() const {
-  PoolStatistics now{.state = state_,
-                     .limit = limit_,
-                     .total = 0,
-                     .idle = 0,
-                     .in_use = 0,
-                     .waiting = waiting_,
-                     .waits = waits_,
-                     .timeouts = timeouts_,
-                     .fallbacks = fallbacks_,
-                     .created = created_,
-                     .failed_creations = failed_creations_,
-                     .refused_creations = refused_creations_,
-                     .cleaned = cleaned_,
-                     .validations = validations_,
-                     .overstayed = overstayed_,
-                     .interrupted = interrupted_,
-                     .recovered = recovered_,
-                     .wait_times = wait_times_,
-                     .hold_times = hold_times_};
-  for (std::size_t i = 0; i < kCloseReasons; ++i) now.closed[i] = closed_[i];
-  const std::uint64_t not_lent = not_lent_;
-  for (const PoolSlot& slot : slots_) {
-    const std::uint64_t word = slot.word_.load(std::memory_order_relaxed);
-    now.acquires += PoolSlot::ticket_of(word);
-    const ResourceState state = PoolSlot::state_of(word);
-    if (state != ResourceState::closed) ++now.total;
-    if (state == ResourceState::idle) ++now.idle;
-    if (state == ResourceState::in_use) ++now.in_use;
-  }
-  now.acquires -= std::min(now.acquires, not_lent);
-  return now;
-}
-
-std::vector<ResourceReport> PoolCore::resources() const {
-  std::vector<ResourceReport> all;
-  const Clock::time_point now = clock_.now();
-  for (const PoolSlot& slot : slots_) {
-    const ResourceState state = PoolSlot::state_of(slot.word_);
-    if (state == ResourceState::closed || slot.resource_ == nullptr) continue;
-    ResourceFacts facts = facts_of(slot);
-    facts.idle_since = std::max(facts.idle_since, time_of(slot.since_));
-    all.push_back({.id = slot.id_,
-                   .state = state,
-                   .age = in_ms(now - facts.made_at),
-                   .idle = state == ResourceState::idle ? in_ms(now - facts.idle_since) : std::chrono::milliseconds(0),
-                   .uses = facts.uses,
-                   .errors = facts.errors});
-  }
-  return all;
-}
-
-void PoolCore::throw_closed() const {
-  throw ClosedError(options_.name + " is not lent any more: its pool " +
-                    (state_ == PoolState::draining ? "is being drained" : "has been closed"));
-}
-
-void PoolCore::throw_of_parent() const {
-  throw UsageError("the pool that lends " + options_.name +
-                   " was made before this process was forked: it is the parent's");
-}
-
-void PoolCore::throw_stopped(const CallSite& site) const {
-  throw InterruptedError("stopped while waiting for " + options_.name + " at " + site.to_string());
-}
-
-void PoolCore::throw_timeout(const CallSite& site) {
-  add_one(timeouts_);
-  throw TimeoutError(
-      "waiting for " + options_.name + " at " + site.to_string() + " took too long; held by " + describe_holders(),
-      ErrorDetails{.sql = {}, .database = {}, .retryable = true});
-}
-
 // What the templates use
 
 void Loan::give_back() noexcept {
@@ -1133,6 +720,9 @@ std::vector<LeaseReport> PoolBase::drain(std::chrono::milliseconds timeout) {
 }
 void PoolBase::close(std::chrono::milliseconds timeout) { core_->close(core_->clock().deadline(timeout)); }
 PoolStatistics PoolBase::statistics() const { return core_->statistics(); }
+PoolState PoolBase::state() const noexcept { return core_->state(); }
+std::size_t PoolBase::load() const noexcept { return core_->load(); }
+bool PoolBase::is_healthy() const { return core_->is_healthy(); }
 std::vector<ResourceReport> PoolBase::resources() const { return core_->resources(); }
 
 }  // namespace sqlane::detail

@@ -142,8 +142,10 @@ class PoolCore final : public Waitable {
 
   [[nodiscard]] PoolStatistics statistics() const;
   [[nodiscard]] std::vector<ResourceReport> resources() const;
-  // False while making resources is not even tried.
-  [[nodiscard]] bool makes_resources() SQLANE_EXCLUDES(mutex_);
+  [[nodiscard]] PoolState state() const noexcept { return state_; }
+  [[nodiscard]] std::size_t load() const noexcept { return count_in_use() + waiting_; }
+  // Not while making resources is not even tried.
+  [[nodiscard]] bool is_healthy() SQLANE_EXCLUDES(mutex_);
   [[nodiscard]] std::vector<LeaseReport> leases() SQLANE_EXCLUDES(mutex_);
 
   [[nodiscard]] std::vector<Holder> holders() override SQLANE_EXCLUDES(mutex_);
@@ -154,6 +156,8 @@ class PoolCore final : public Waitable {
   static void recover_from_ending_thread() noexcept;
 
  private:
+  static constexpr std::uint64_t kHoldsASample = 64;  // one hold in so many is measured
+
   struct Waiter;
   struct Wait;
   class Visit;
@@ -194,6 +198,7 @@ class PoolCore final : public Waitable {
   void set_state(PoolSlot& slot, ResourceState state) noexcept SQLANE_REQUIRES(mutex_);
   bool mark_unless_idle(PoolSlot& slot) noexcept SQLANE_REQUIRES(mutex_);
   void wake_next() noexcept SQLANE_REQUIRES(mutex_);
+  void dismiss_waiters() noexcept SQLANE_REQUIRES(mutex_);
   void leave_queue(Waiter& waiter) noexcept SQLANE_REQUIRES(mutex_);
   [[nodiscard]] bool is_over() const noexcept SQLANE_REQUIRES(mutex_);
   [[nodiscard]] Recovered take_from_this_thread() noexcept SQLANE_EXCLUDES(mutex_);
@@ -280,5 +285,41 @@ class PoolCore final : public Waitable {
   Histogram wait_times_;
   Histogram hold_times_;
 };
+
+// A thread that is inside without a slot of its own. Requires, at its beginning,
+// that the core cannot go away: the pool exists, or the thread has a slot.
+class PoolCore::Visit {
+ public:
+  explicit Visit(PoolCore& core) SQLANE_EXCLUDES(core.mutex_) : core_(core) {
+    if (core_.generation_ != ForkGeneration::now()) core_.throw_of_parent();
+    const MutexLock lock(core_.mutex_);
+    ++core_.visitors_;
+  }
+  Visit(const Visit&) = delete;
+  Visit& operator=(const Visit&) = delete;
+  ~Visit() {
+    MutexLock lock(core_.mutex_);
+    --core_.visitors_;
+    core_.visitor_left_.notify_all();
+    const bool is_last = core_.is_over();
+    lock.unlock();
+    if (is_last) delete &core_;
+  }
+
+ private:
+  PoolCore& core_;
+};
+
+inline Clock::duration::rep ticks(Clock::time_point time) noexcept { return time.time_since_epoch().count(); }
+
+inline Clock::time_point time_of(Clock::duration::rep ticks) noexcept {
+  return Clock::time_point(Clock::duration(ticks));
+}
+
+inline std::chrono::milliseconds in_ms(Clock::duration duration) noexcept {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::max(duration, Clock::duration::zero()));
+}
+
+inline void add_one(std::atomic<std::uint64_t>& counter) noexcept { counter.fetch_add(1, std::memory_order_relaxed); }
 
 }  // namespace sqlane::detail

@@ -16,8 +16,9 @@ void BusyWait::install(sqlite3* connection) {
 }
 
 bool BusyWait::wait(int attempt) noexcept {
-  met_.add();
-  if (is_off_ || stop_.stop_requested()) return false;
+  if (is_off_) return false;
+  if (attempt == 0) met_.add();
+  if (stop_.stop_requested()) return false;
   const Clock::time_point now = clock_.now();
   if (attempt == 0) deadline_ = clock_.deadline(timeout_);
   if (now >= deadline_) return false;

@@ -559,6 +559,7 @@ void Connection::prepare(CachedStatement& statement, const SqlText& sql) {
       throw UsageError(authorizer_.refusal() + " in \"" + statement.text + "\" at " + sql.site.to_string());
     }
     if (code == SQLITE_ERROR) {
+      record_->errors.add();
       throw_failure({.extended_code = extended_code(code),
                      .message = sqlite3_errmsg(handle()),
                      .sql = statement.text,
@@ -651,7 +652,10 @@ void Connection::fail(int code, std::string_view sql) {
   const bool reconnects = classify(failure.extended_code).recovery == Recovery::reconnect && !settings_.is_memory();
   if (failure.outcome_unknown || reconnects) is_broken_ = true;
   record_->errors.add();
-  if (speaks_against_connection(failure.extended_code)) ++faults_;
+  if (speaks_against_connection(failure.extended_code)) {
+    record_->faults.add();
+    ++faults_;
+  }
   if (!failure.outcome_unknown) expect_not_interrupted(code, failure);
   throw_failure(std::move(failure));
 }

@@ -139,7 +139,7 @@ class Connection {
   // Changes what a commit survives. Requires: no transaction.
   void set_durability(Durability durability);
 
-  // Those since the last call that speak against the connection, rather than what it was asked.
+  // Errors since the last call that speak against the connection, rather than what it was asked.
   [[nodiscard]] int take_faults() noexcept { return std::exchange(faults_, 0); }
 
   [[nodiscard]] ConnectionRecord& record() const noexcept { return *record_; }

@@ -31,6 +31,7 @@ struct ConnectionRecord {
   OwnCounter statement_hits;
   OwnCounter statements_prepared;
   OwnCounter errors;
+  OwnCounter faults;     // errors that speak against the connection, rather than what it was asked
   OwnCounter locks_met;  // of other processes
 };
 
@@ -41,7 +42,9 @@ class ConnectionRecords {
   [[nodiscard]] std::shared_ptr<ConnectionRecord> take() SQLANE_EXCLUDES(mutex_) {
     const MutexLock lock(mutex_);
     for (const auto& record : records_) {
-      if (record.use_count() == 1) return record;
+      if (record.use_count() > 1) continue;
+      record->is_interrupted = false;  // that was meant for the one before
+      return record;
     }
     return records_.emplace_back(std::make_shared<ConnectionRecord>());
   }

@@ -162,7 +162,9 @@ TEST_F(BusyWaitTest, DoesNotWaitWhileItIsOff) {
 TEST_F(BusyWaitTest, CountsTheLocksThatItMet) {
   BusyWait wait(clock_, milliseconds(0), met_);
   EXPECT_EQ(met_.value(), 0U);
-  static_cast<void>(wait.wait(0));
+  for (int lock = 0; lock < 2; ++lock) {
+    for (int attempt = 0; attempt < 3; ++attempt) static_cast<void>(wait.wait(attempt));
+  }
   wait.turn_off();
   static_cast<void>(wait.wait(0));
   EXPECT_EQ(met_.value(), 2U);
@@ -210,7 +212,7 @@ TEST_F(InstalledBusyWait, GivesUpAtItsDeadline) {
   const Clock::time_point first_try = clock_.now();
   EXPECT_EQ(this_.try_run("BEGIN IMMEDIATE"), SQLITE_BUSY);
   EXPECT_EQ(clock_.now() - first_try, milliseconds(5));
-  EXPECT_EQ(met_.value(), clock_.waits.size() + 1);
+  EXPECT_EQ(met_.value(), 1U);
 }
 
 TEST_F(InstalledBusyWait, GetsTheLockAtTheFirstTryAfterItCameFree) {

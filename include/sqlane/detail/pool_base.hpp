@@ -97,6 +97,9 @@ class PoolBase {
   void close(std::chrono::milliseconds timeout);
 
   [[nodiscard]] PoolStatistics statistics() const;
+  [[nodiscard]] PoolState state() const noexcept;
+  [[nodiscard]] std::size_t load() const noexcept;
+  [[nodiscard]] bool is_healthy() const;
   [[nodiscard]] std::vector<ResourceReport> resources() const;
 
   [[nodiscard]] PoolCore& core() const noexcept { return *core_; }
