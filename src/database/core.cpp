@@ -1,6 +1,7 @@
 #include "database/core.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <filesystem>
 #include <iterator>
 #include <utility>
@@ -13,7 +14,6 @@ namespace {
 
 // Of the log's size between two checkpoints; beyond, something keeps it from starting over.
 constexpr std::uint64_t kLargeLog = 16;
-constexpr std::uint64_t kFrame = 4096 + 24;  // bytes, at the usual page size
 
 std::vector<HealthChecker::Listener> health_listeners(const Options& options) {
   std::vector<HealthChecker::Listener> listeners;
@@ -127,6 +127,7 @@ Lease Core::lend_reader(const ReadOptions& options, CallSite site) {
     return lend_writer(
         {.timeout = options.timeout, .statement_timeout = options.statement_timeout, .stop = options.stop}, site);
   }
+  std::exception_ptr why;
   try {
     return lend_from(*readers_, options, site);
   } catch (const ClosedError&) {
@@ -136,11 +137,22 @@ Lease Core::lend_reader(const ReadOptions& options, CallSite site) {
   } catch (const TimeoutError&) {
     if (options_.metrics != nullptr) options_.metrics->on_acquire_timeout(site);
     if (!fallback_) throw;
+    why = std::current_exception();
   } catch (const Error&) {  // none can be opened
     if (!fallback_) throw;
+    why = std::current_exception();
   }
-  readers_->base().count_fallback();
-  return lend_from(*fallback_, options, site);
+  try {
+    Lease lease = lend_from(*fallback_, options, site);
+    readers_->base().count_fallback();
+    return lease;
+  } catch (const ClosedError&) {
+    throw;
+  } catch (const InterruptedError&) {
+    throw;
+  } catch (const Error&) {
+    std::rethrow_exception(why);  // what is wrong with the database itself says more
+  }
 }
 
 Lease Core::lend_from(Readers& readers, const ReadOptions& options, CallSite site) {
@@ -259,9 +271,9 @@ void Core::check_readers(std::vector<Finding>& findings) {
     findings.push_back({Verdict::degraded, "all " + std::to_string(readers.in_use) + " readers are in use, and " +
                                                std::to_string(readers.waiting) + " calls wait"});
   }
-  if (log_bytes() > kLargeLog * options_.checkpoint_pages * kFrame) {
-    findings.push_back({Verdict::degraded, "the write-ahead log has grown to " + std::to_string(log_bytes() >> 20U) +
-                                               " MiB: somebody keeps it from starting over"});
+  if (const std::uint64_t pages = writer_record_->wal_pages; pages > kLargeLog * options_.checkpoint_pages) {
+    findings.push_back({Verdict::degraded, "the write-ahead log has grown to " + std::to_string(pages) +
+                                               " pages: somebody keeps it from starting over"});
   }
   try {
     Loan loan = readers_->base().try_acquire(CallSite::current());

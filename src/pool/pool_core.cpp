@@ -323,9 +323,7 @@ PoolCore::Claim PoolCore::take_closed(FirstUse use) noexcept {
     const std::uint64_t ticket = PoolSlot::ticket_of(word) + (use == FirstUse::of_a_loan ? 1 : 0);
     assert(can_follow(ResourceState::closed, ResourceState::in_use));
     slot.published_.store(PoolSlot::kNobody, std::memory_order_relaxed);
-    // Those who went to sleep while it was closed have to hear of its return.
-    const std::uint64_t mark = waiters_.empty() ? 0 : PoolSlot::kMarked;
-    slot.word_.store(PoolSlot::word_of(ticket, ResourceState::in_use) | mark, std::memory_order_relaxed);
+    slot.word_.store(PoolSlot::word_of(ticket, ResourceState::in_use), std::memory_order_relaxed);
     ++filled_;
     is_making_ = true;
     if (i >= reach_) reach_.store(i + 1, std::memory_order_release);
@@ -458,7 +456,6 @@ PoolCore::Claim PoolCore::queue_up(const AcquireOptions& options, Clock::time_po
 
 // Whoever leaves sees to it that those who stay hear of what is free.
 void PoolCore::leave_queue(Waiter& waiter) noexcept {
-  if (std::exchange(waiter.is_woken, false)) is_wake_pending_ = false;
   if (waiter.granted.slot == nullptr) {
     waiters_.erase(waiter.place);
     --waiting_;

@@ -9,9 +9,11 @@ namespace sqlane::detail {
 void PoolCore::shut(PoolState state) noexcept {
   const Visit visit(*this);
   MutexLock lock(mutex_);
-  if (!can_follow(state_, state)) return;
-  state_ = state;
-  dismiss_waiters();
+  if (can_follow(state_, state)) {
+    state_ = state;
+    dismiss_waiters();
+  }
+  // Also when another thread is at it: what has not been looked at could still be idle.
   for (PoolSlot& slot : slots_) {
     if (!take_for_the_pool(slot)) continue;
     lock.unlock();

@@ -116,7 +116,9 @@ void Connection::configure() {
   sqlite3_wal_hook(
       handle(),
       [](void* self, sqlite3*, const char*, int pages) {
-        static_cast<Connection*>(self)->wal_pages_ = pages;
+        auto& connection = *static_cast<Connection*>(self);
+        connection.wal_pages_ = pages;
+        connection.record_->wal_pages.store(static_cast<std::uint64_t>(pages), std::memory_order_relaxed);
         return SQLITE_OK;
       },
       this);
