@@ -53,8 +53,9 @@ class WaitEdge {
   const std::thread::id thread_ = std::this_thread::get_id();
 };
 
-// Counts what the calling thread holds. Releasing on another thread spoils the
-// count: then a ring may go unnoticed until somebody's deadline, no more.
+// Counts what the calling thread holds. A guard of the lane that is released on
+// another thread spoils the count: then a ring may go unnoticed until somebody's
+// deadline, no more.
 class HeldHere {
  public:
   static void add() noexcept { ++count_; }

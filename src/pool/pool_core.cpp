@@ -502,7 +502,7 @@ void PoolCore::release(PoolSlot& slot, std::uint64_t ticket) noexcept {
   if (generation_ != ForkGeneration::now()) return;  // the parent's
   const std::uint64_t held = PoolSlot::word_of(ticket, ResourceState::in_use);
   if ((slot.word_.load(std::memory_order_relaxed) & ~PoolSlot::kMarked) != held) return release_void_lease();
-  HeldHere::remove();
+  if (slot.thread_.load(std::memory_order_relaxed) == std::this_thread::get_id()) HeldHere::remove();
   Cleaning cleaning = Cleaning::nothing_to_do;
   if (cleans_) {
     cleaning = kind_->clean(slot.resource_.load(std::memory_order_relaxed));
@@ -687,7 +687,8 @@ void Loan::retire() noexcept {
 }
 
 void Loan::unbind() noexcept {
-  if (is_live()) slot->thread_.store({}, std::memory_order_relaxed);
+  if (!is_live()) return;
+  if (slot->thread_.exchange({}, std::memory_order_relaxed) == std::this_thread::get_id()) HeldHere::remove();
 }
 
 bool Loan::is_live() const noexcept {

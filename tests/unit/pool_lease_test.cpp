@@ -94,6 +94,22 @@ TEST_F(PoolLease, MayBeGivenBackByAnotherThread) {
   EXPECT_EQ(pool.statistics().recovered, 0U);
 }
 
+// A thread that seems to hold nothing does not look whether it waits for itself.
+TEST_F(PoolLease, IsCountedForItsThreadAlone) {
+  ThingPool pool = pool_of({.max = 1});
+  std::thread([&] {
+    std::optional<ThingPool::Lease> elsewhere;
+    std::thread([&] {
+      elsewhere.emplace(pool.acquire());
+      elsewhere->unbind();
+      elsewhere->unbind();
+    }).join();
+    elsewhere.reset();
+    const ThingPool::Lease held = pool.acquire();
+    EXPECT_THROW(static_cast<void>(pool.acquire(kPatiently)), UsageError);
+  }).join();
+}
+
 TEST_F(PoolLease, ClosesWhatItRetired) {
   ThingPool pool = pool_of({.max = 1});
   ThingPool::Lease lease = pool.acquire();

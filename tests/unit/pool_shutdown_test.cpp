@@ -327,6 +327,7 @@ TEST_F(PoolShutdown, LetsAVoidLeaseOutliveThePool) {
   std::jthread([&] { lost.emplace(pool->acquire()); }).join();
   pool.reset();
   EXPECT_EQ(workshop_.alive, 0);
+  EXPECT_FALSE(is_core_gone());
   EXPECT_THROW(static_cast<void>(lost->get()), UsageError);
   lost->give_back();
   EXPECT_TRUE(is_core_gone());
