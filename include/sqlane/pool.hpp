@@ -55,6 +55,8 @@ struct PoolHooks {
   std::function<void(T&)> warm_up{};
   // Ends what its holder does with it; from another thread, while it is lent.
   std::function<void(T&)> interrupt{};
+  // Takes that back, when its holder has returned it, before anybody else gets it.
+  std::function<void(T&)> resume{};
   // What its holder does with it; from another thread, while it is lent.
   std::function<std::string(T&)> activity{};
   // By default close() of a Closeable. Then it is destroyed. An exception is swallowed.
@@ -263,6 +265,12 @@ class Pool {
         return static_cast<bool>(hooks_.interrupt);
       } catch (...) {  // it goes on, then
         return false;
+      }
+    }
+    void resume(void* resource) noexcept override {
+      try {
+        if (hooks_.resume) hooks_.resume(*static_cast<T*>(resource));
+      } catch (...) {  // its next holder is interrupted, then
       }
     }
     std::string activity(void* resource) noexcept override {

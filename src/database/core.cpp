@@ -166,7 +166,6 @@ Lease Core::lend_from(Readers& readers, const ReadOptions& options, CallSite sit
         lent.give_back();
       },
       nullptr, loan);
-  reader.record().is_interrupted.store(false, std::memory_order_relaxed);
   limit(reader, options.statement_timeout, options.stop);
   return lease;
 }
@@ -201,6 +200,7 @@ PoolHooks<Connection> Core::reader_hooks() {
                               .clean = [](Connection& reader) { return reader.tidy(); },
                               .warm_up = [this](Connection& reader) { warm_up(reader); },
                               .interrupt = [](Connection& reader) { reader.record().is_interrupted = true; },
+                              .resume = [](Connection& reader) { reader.record().is_interrupted = false; },
                               .activity = [](Connection& reader) { return reader.record().running.text(); }};
   if (options_.metrics != nullptr) {
     hooks.closed = [this](CloseReason reason) { options_.metrics->on_connection_closed(reason); };

@@ -144,7 +144,7 @@ PoolCore::PoolCore(const PoolOptions& options, std::unique_ptr<ResourceKind> kin
       limit_(upkeep_.adaptive_size ? std::max(upkeep_.adaptive_size->least, upkeep_.min_idle) : options_.max),
       last_adapted_(clock.now()),
       adaptive_{.limit = limit_},
-      random_(static_cast<std::minstd_rand::result_type>(id_)) {
+      random_(static_cast<std::minstd_rand::result_type>(id_ * 0x9e37'79b9U)) {
   if (upkeep_.breaker) breaker_.emplace(*upkeep_.breaker);
   const MutexLock lock(ForkGeneration::mutex());
   pools().push_back(this);
@@ -527,6 +527,7 @@ void PoolCore::release_slowly(PoolSlot& slot, Cleaning cleaning) noexcept {
   const Clock::time_point now = clock_.now();
   slot.idle_since_ = ticks(now);
   MutexLock lock(mutex_);
+  if (std::exchange(slot.is_interrupted_, false)) kind_->resume(slot.resource_);
   std::optional<CloseReason> reason = slot.condemned_;
   if (cleaning == Cleaning::broken) {
     reason = CloseReason::broken;

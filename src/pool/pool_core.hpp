@@ -77,6 +77,7 @@ class alignas(64) PoolSlot {
 
   // Under the pool's mutex.
   std::optional<CloseReason> condemned_;  // to be closed when it comes back
+  bool is_interrupted_ = false;           // its present loan
   std::uint64_t reported_ = kNobody;      // the newest ticket that was reported for overstaying
 };
 

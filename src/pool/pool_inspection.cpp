@@ -36,6 +36,7 @@ std::optional<LeaseReport> PoolCore::report_on(PoolSlot& slot, Clock::time_point
 }
 
 void PoolCore::interrupt(PoolSlot& slot) noexcept {
+  slot.is_interrupted_ = true;
   if (kind_->interrupt(slot.resource_)) add_one(interrupted_);
 }
 

@@ -296,7 +296,7 @@ TEST_F(UpkeepOfReaders, ReportsWhoStaysTooLongWithItsStatementOnce) {
     reports.clear();
     reader.emplace(*db);
     while (reports.empty()) db->maintain_now();
-  } while (reports[0].activity.empty());
+  } while (reports[0].activity != kEndless);
   const std::uint64_t leases = readers().acquires;
   for (int i = 0; i < 10; ++i) db->maintain_now();
   reader->stop();
@@ -325,6 +325,7 @@ TEST_F(UpkeepOfReaders, ReportsAGuardThatDoesNothingAndEachLeaseAnew) {
 TEST_F(UpkeepOfReaders, InterruptsTheStatementOfWhoStaysTooLongAndNoOther) {
   open({.leak_threshold = 1ms, .overstaying = Overstaying::interrupted});
   EndlessReader reader(*db);
+  while (db->stats().statements.prepared == 0) std::this_thread::yield();
   while (readers().interrupted == 0) db->maintain_now();
   const std::string error = reader.join();
   EXPECT_TRUE(mentions(error, "interrupted, having held its connection for too long")) << error;

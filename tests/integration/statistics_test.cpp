@@ -292,6 +292,7 @@ TEST_F(StatisticsOfADatabase, CountCheckpointsAndTellTheLengthOfTheLog) {
 }
 
 TEST_F(StatisticsOfADatabase, CountEachLockOfOthersThatIsMet) {
+  count();  // on a connection that meets none
   ForeignConnection foreign(path);
   constexpr std::uint64_t kLocks = 3;
   for (std::uint64_t i = 1; i <= kLocks; ++i) {

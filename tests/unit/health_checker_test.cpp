@@ -274,18 +274,25 @@ TEST(HealthChecker, StopsFromWithinItsOwnCheck) {
   EXPECT_EQ(checks, 1);
 }
 
-TEST(HealthChecker, LetsAListenerAskForTheHealth) {
-  std::vector<Verdict> heard;
+TEST(HealthChecker, LetsAListenerAskForTheHealthAndTellsOfThatAfterwards) {
+  std::vector<Verdict> heard_first;
+  std::vector<Verdict> heard_second;
   Findings next{kSlow};
   HealthChecker* self = nullptr;
-  HealthChecker checker([&](Findings& findings) { findings = next; }, {[&](const Health& health) {
-                          heard.push_back(health.verdict);
-                          next = {kDead};
-                          EXPECT_EQ(self->check().verdict, Verdict::unhealthy);
-                        }});
+  const auto first = [&](const Health& health) {
+    heard_first.push_back(health.verdict);
+    if (health.verdict != Verdict::degraded) return;
+    next = {kDead};
+    EXPECT_EQ(self->check().verdict, Verdict::unhealthy);
+    next = {};
+    EXPECT_EQ(self->check().verdict, Verdict::healthy);
+  };
+  const auto second = [&](const Health& health) { heard_second.push_back(health.verdict); };
+  HealthChecker checker([&](Findings& findings) { findings = next; }, {first, second});
   self = &checker;
   EXPECT_EQ(checker.check().verdict, Verdict::degraded);
-  EXPECT_EQ(heard, (std::vector{Verdict::degraded, Verdict::unhealthy}));
+  EXPECT_EQ(heard_first, (std::vector{Verdict::degraded, Verdict::unhealthy, Verdict::healthy}));
+  EXPECT_EQ(heard_second, heard_first);
 }
 
 // Checks come one at a time, and listeners hear of each change in its order.

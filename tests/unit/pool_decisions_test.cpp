@@ -247,8 +247,11 @@ TEST_F(NextSize, GrowsByOneAfterEnoughRoundsOfDemand) {
 }
 
 TEST_F(NextSize, ShrinksByOneAfterEnoughQuietRounds) {
-  EXPECT_EQ(after({kQuiet, kQuiet}), 3U);
-  EXPECT_EQ(after({kQuiet}), 2U);
+  state_.limit = kMax;
+  EXPECT_EQ(after({kQuiet, kQuiet}), 5U);
+  EXPECT_EQ(after({kQuiet}), 4U);
+  EXPECT_EQ(after({kQuiet, kQuiet}), 4U);
+  EXPECT_EQ(after({kQuiet}), 3U);
 }
 
 TEST_F(NextSize, CountsWaitingAsDemand) { EXPECT_EQ(after({kWaiting, kBusy, kWaiting}), 4U); }
@@ -256,6 +259,7 @@ TEST_F(NextSize, CountsWaitingAsDemand) { EXPECT_EQ(after({kWaiting, kBusy, kWai
 TEST_F(NextSize, GrowsRatherThanShrinksWhenSomebodyWaitedThoughLittleWasInUse) {
   constexpr Demand kBoth{.utilisation = 0.1, .has_waited = true};
   EXPECT_EQ(after({kBoth, kBoth, kBoth}), 4U);
+  EXPECT_EQ(after({kBoth}), 4U);
 }
 
 TEST_F(NextSize, StaysWhenTheDemandDoesNotLast) {

@@ -200,6 +200,25 @@ TEST_F(PoolOverstaying, IsInterruptedOnlyWhileItIsHeld) {
   EXPECT_FALSE(was_late);
 }
 
+// However it comes back, and once: nobody else is hit.
+TEST_F(PoolOverstaying, IsTakenBackFromTheResourceWithTheLease) {
+  int interrupted = 0;
+  int resumed = 0;
+  ThingPool pool =
+      reporting(1, Overstaying::interrupted,
+                {.interrupt = [&](PooledThing&) { ++interrupted; }, .resume = [&](PooledThing&) { ++resumed; }});
+  {
+    const ThingPool::Lease lease = pool.acquire();
+    clock_.advance(milliseconds(100));
+    pool.maintain_now();
+    EXPECT_EQ(interrupted, 1);
+    EXPECT_EQ(resumed, 0);
+  }
+  EXPECT_EQ(resumed, 1);
+  pool.acquire().give_back();
+  EXPECT_EQ(resumed, 1);
+}
+
 // Hooks that throw
 
 TEST_F(PoolOverstaying, IsReportedThoughItsActivityIsUnknown) {

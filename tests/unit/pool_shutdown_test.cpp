@@ -206,6 +206,20 @@ TEST_F(PoolShutdown, LendsWhatWasBeingMadeForSomebody) {
   EXPECT_NO_THROW(pool.close(kNow));
 }
 
+TEST_F(PoolShutdown, NamesNobodyForWhatIsBeingClosed) {
+  Gate closing;
+  int interrupted = 0;
+  ThingPool pool = pool_of({.max = 1, .upkeep = {.max_uses = 1}}, {.interrupt = [&](PooledThing&) { ++interrupted; },
+                                                                   .close = [&](PooledThing&) { closing.pass(); }});
+  std::jthread holder([&] { pool.acquire(kHere).give_back(); });
+  closing.await_arrival();
+  EXPECT_TRUE(pool.drain(kNow).empty());
+  const auto error = error_of<TimeoutError>([&] { pool.close(kNow); });
+  EXPECT_FALSE(mentions(error, kHere.to_string())) << error.what();
+  EXPECT_EQ(interrupted, 0);
+  closing.open();
+}
+
 // drain()
 
 TEST_F(PoolShutdown, DrainsOnceNobodyHoldsAnything) {

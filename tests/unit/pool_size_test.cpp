@@ -122,6 +122,22 @@ TEST_F(PoolSize, GrowsForManyShortUses) {
   EXPECT_EQ(pool.statistics().limit, 2U);
 }
 
+TEST_F(PoolSize, LooksAtTheTimeSinceTheLastRoundOnly) {
+  ThingPool pool = adapting(2, {.least = 1, .rounds = 1});
+  clock_.advance(std::chrono::hours(1));
+  pool.maintain_now();
+  EXPECT_EQ(pool.statistics().limit, 1U);
+  for (int i = 0; i < 64; ++i) {
+    const ThingPool::Lease lease = pool.acquire();
+    clock_.advance(milliseconds(10));
+  }
+  pool.maintain_now();
+  EXPECT_EQ(pool.statistics().limit, 2U);
+  clock_.advance(milliseconds(640));
+  pool.maintain_now();
+  EXPECT_EQ(pool.statistics().limit, 1U);
+}
+
 TEST_F(PoolSize, ShrinksWhenLittleIsUsed) {
   ThingPool pool = adapting(3, {.least = 1, .rounds = 2});
   std::vector<ThingPool::Lease> leases;
@@ -166,6 +182,7 @@ TEST_F(PoolSize, LendsOverflowBeyondTheSizeOfTheMoment) {
   const ThingPool::Lease usual = pool.acquire();
   ThingPool::Lease overflow = pool.acquire();
   EXPECT_FALSE(pool.try_acquire());
+  pool.maintain_now();
   overflow.give_back();
   EXPECT_EQ(pool.statistics().closed_for(CloseReason::overflow), 1U);
   EXPECT_EQ(workshop_.alive, 1);

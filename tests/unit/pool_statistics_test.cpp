@@ -187,6 +187,7 @@ TEST_F(PoolStatisticsTest, GiveEachResourceAnIdOfItsOwn) {
 }
 
 TEST_F(PoolStatisticsTest, CountNoUseOfWhatNobodyHasUsed) {
+  clock_.advance(seconds(60));
   ThingPool pool =
       pool_of({.max = 2, .upkeep = {.min_idle = 1, .warm_up = WarmUp::at_start, .maintenance = Maintenance::by_hand}});
   clock_.advance(seconds(2));

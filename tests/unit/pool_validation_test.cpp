@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "pool/pool_core.hpp"
 #include "support/pooled_thing.hpp"
 
 namespace sqlane {
@@ -143,6 +144,16 @@ TEST_F(PoolValidation, ComesAfterEachUseWhereThatIsAskedFor) {
   EXPECT_EQ(pool.statistics().closed_for(CloseReason::invalid), 1U);
 }
 
+TEST_F(PoolValidation, LeavesItIdleFromItsReturnOn) {
+  ThingPool pool = validating(1, {.idle_timeout = milliseconds(100), .validate_on_release = ValidateOnRelease::yes});
+  ThingPool::Lease lease = pool.acquire();
+  clock_.advance(hours(1));
+  lease.give_back();
+  clock_.advance(milliseconds(99));
+  pool.maintain_now();
+  EXPECT_EQ(workshop_.alive, 1);
+}
+
 TEST_F(PoolValidation, IsNotAskedOfWhatCouldNotBeCleaned) {
   int asked = 0;
   ThingPool pool = pool_of({.max = 1, .upkeep = {.validate_on_release = ValidateOnRelease::yes}},
@@ -231,6 +242,7 @@ TEST_F(PoolValidation, IsWaitedForByOneThatHoldsTheRest) {
   clock_.advance(milliseconds(1));
   std::jthread maintenance([&] { pool.maintain_now(); });
   validating.await_arrival();
+  EXPECT_EQ(pool.base().core().leases().size(), 1U);
   std::jthread opener([&] {
     await_asleep(clock_, 1);
     validating.open();

@@ -62,6 +62,7 @@ class ResourceKind {
   [[nodiscard]] virtual Cleaning clean(void* resource) noexcept = 0;
   virtual void warm_up(void* resource) = 0;
   virtual bool interrupt(void* resource) noexcept = 0;  // false when it cannot be done
+  virtual void resume(void* resource) noexcept = 0;     // takes it back
   [[nodiscard]] virtual std::string activity(void* resource) noexcept = 0;
 };
 
