@@ -224,13 +224,13 @@ inline void PoolCore::publish(PoolSlot& slot, std::uint64_t ticket, const CallSi
 
 inline Loan PoolCore::lend(Claim claim, const CallSite& site) noexcept {
   PoolSlot& slot = *claim.slot;
-  publish(slot, claim.ticket, site, std::this_thread::get_id());
-  if (claim.ticket % kHoldsASample == 0) slot.sampled_since_ = clock_.now();
   Affinity& affinity = affinities[id_ % kAffinities];
   if (affinity.pool != id_) watch_for_the_end_of_this_thread();
   affinity = {id_, &slot};
+  publish(slot, claim.ticket, site, std::this_thread::get_id());
+  if (claim.ticket % kHoldsASample == 0) slot.sampled_since_ = clock_.now();
   HeldHere::add();
-  return {this, &slot, claim.ticket, slot.resource_.load(std::memory_order_relaxed)};
+  return {this, &slot, claim.ticket, slot.resource_.load(std::memory_order_relaxed), &slot.word_};
 }
 
 inline Loan PoolCore::acquire_inline(const AcquireOptions* options, const CallSite& site) {
@@ -428,7 +428,6 @@ PoolCore::Claim PoolCore::queue_up(const AcquireOptions& options, Clock::time_po
     self.is_over = true;
     self.wake.notify_one();
   });
-  const Clock::time_point loses_patience = self.since + options_.patience;
   MutexLock lock(mutex_);
   self.place = waiters_.insert(waiters_.end(), &self);
   ++waiting_;
@@ -439,9 +438,8 @@ PoolCore::Claim PoolCore::queue_up(const AcquireOptions& options, Clock::time_po
     claim = take_idle(Marking::yes);
     if (claim.slot == nullptr && waiters_.front() == &self) claim = take_closed(FirstUse::of_a_loan);
     if (claim.slot != nullptr) break;
-    const Clock::time_point now = clock_.now();
-    if (now >= deadline) break;
-    clock_.wait_until(self.wake, lock, now < loses_patience ? std::min(deadline, loses_patience) : deadline);
+    if (clock_.now() >= deadline) break;
+    clock_.wait_until(self.wake, lock, deadline);
     if (std::exchange(self.is_woken, false)) is_wake_pending_ = false;
   }
   leave_queue(self);
@@ -690,11 +688,6 @@ void Loan::retire() noexcept {
 void Loan::unbind() noexcept {
   if (!is_live()) return;
   if (slot->thread_.exchange({}, std::memory_order_relaxed) == std::this_thread::get_id()) HeldHere::remove();
-}
-
-bool Loan::is_live() const noexcept {
-  return slot != nullptr && (slot->word_.load(std::memory_order_relaxed) & ~PoolSlot::kMarked) ==
-                                PoolSlot::word_of(ticket, ResourceState::in_use);
 }
 
 PoolBase::PoolBase(const PoolOptions& options, std::unique_ptr<ResourceKind> kind, Clock* clock)

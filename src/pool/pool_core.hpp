@@ -34,8 +34,8 @@ namespace sqlane::detail {
 class alignas(64) PoolSlot {
  public:
   static constexpr std::uint64_t kStateBits = 3;
-  static constexpr std::uint64_t kMarked = 4;
-  static constexpr std::uint64_t kOneTicket = 8;
+  static constexpr std::uint64_t kMarked = Loan::kMarked;
+  static constexpr std::uint64_t kOneTicket = Loan::kOneTicket;
   static constexpr std::uint64_t kNobody = ~std::uint64_t{0};  // published, while it is nobody's loan
 
   [[nodiscard]] static constexpr ResourceState state_of(std::uint64_t word) noexcept {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -72,12 +73,19 @@ struct Loan {
   PoolSlot* slot = nullptr;
   std::uint64_t ticket = 0;
   void* resource = nullptr;
+  const std::atomic<std::uint64_t>* word = nullptr;  // of the slot (src/pool/pool_core.hpp)
+
+  static constexpr std::uint64_t kMarked = 4;
+  static constexpr std::uint64_t kOneTicket = 8;
 
   void give_back() noexcept;
   void count_error() noexcept;
   void retire() noexcept;
   void unbind() noexcept;
-  [[nodiscard]] bool is_live() const noexcept;
+  [[nodiscard]] bool is_live() const noexcept {
+    const std::uint64_t lent = ticket * kOneTicket | static_cast<std::uint64_t>(ResourceState::in_use);
+    return slot != nullptr && (word->load(std::memory_order_relaxed) & ~kMarked) == lent;
+  }
 };
 
 // A pool of whatever. Destroying it closes it; what is lent is closed when it comes back.
