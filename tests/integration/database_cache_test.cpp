@@ -270,9 +270,10 @@ TEST_F(CacheOfDatabases, PreparesADatabaseBeforeAnybodyGetsIt) {
     db.execute("CREATE TABLE IF NOT EXISTS note (title TEXT)");
   };
   DatabaseCache cache(options);
-  cache.get("a")->execute("INSERT INTO note VALUES ('x')");
-  cache.get("a")->execute("INSERT INTO note VALUES ('y')");
-  cache.get("b")->execute("INSERT INTO note VALUES ('z')");
+  for (const char* const key : {"a", "a", "b"}) {
+    const std::shared_ptr<Database> db = cache.get(key);
+    db->execute("INSERT INTO note VALUES ('x')");
+  }
   EXPECT_EQ(cache.get("a")->query_one<int>("SELECT count(*) FROM note"), 2);
   EXPECT_EQ(prepared, (std::vector<std::string>{"a", "b", "a"}));
 }
@@ -627,7 +628,10 @@ TEST_F(CacheOfDatabases, ServesManyFilesWithAFewOpen) {
   const std::size_t threads_before = count_threads();
   const auto key_of = [](std::size_t number) { return "tenant" + std::to_string(number); };
 
-  Database::open(path_of("new")).execute("CREATE TABLE t (a INTEGER)");
+  {
+    Database db = Database::open(path_of("new"));
+    db.execute("CREATE TABLE t (a INTEGER)");
+  }
   for (std::size_t i = 0; i < files; ++i) std::filesystem::copy_file(path_of("new"), path_of(key_of(i)));
 
   DatabaseCache cache(with_room_for(kOpen));
