@@ -178,7 +178,8 @@ class Database {
   // Before close(): refuses new calls of all who share the database, fails those
   // that wait with ClosedError, and lets those that run finish. What still holds
   // the lane or a reader after `timeout` is reported, and its next statement, or
-  // the one that runs, ends with InterruptedError. UsageError as for close().
+  // the one that runs, ends with InterruptedError; a COMMIT does not. UsageError
+  // as for close().
   std::vector<LeaseReport> drain(std::chrono::milliseconds timeout, CallSite site = CallSite::current());
 
   // Not after close(), and not when it was moved from.

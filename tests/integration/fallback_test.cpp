@@ -249,23 +249,34 @@ TEST_F(Fallback, IsDrainedAsWell) {
 TEST_F(Fallback, IsWaitedForByClose) {
   const std::size_t files = testing::count_open_files();
   open();
-  {
-    std::latch held(1);
-    std::latch refused(1);
-    std::jthread reader([&] {
-      while_exhausted([&] {
-        const Snapshot snapshot = db->snapshot();
-        held.count_down();
-        refused.wait();
-        EXPECT_EQ(snapshot.query_one<int>("SELECT id FROM note"), 100);
-      });
-    });
-    held.wait();
-    EXPECT_THROW(db->close(), TimeoutError);
-    refused.count_down();
-  }
+  std::latch held(1);
+  std::latch refused(1);
+  std::jthread reader([&] {
+    auto first = std::unique_ptr<Snapshot>(new Snapshot(db->snapshot()));
+    const Snapshot other = db->snapshot({"report.cpp", 12, "print_report"});
+    first.reset();
+    held.count_down();
+    refused.wait();
+    EXPECT_EQ(other.query_one<int>("SELECT id FROM note"), 100);
+  });
+  held.wait();
+  const TimeoutError error = error_of<TimeoutError>([&] { db->close(); });
+  EXPECT_TRUE(mentions(error, "report.cpp:12 (print_report)")) << error.what();
+  refused.count_down();
+  reader.join();
   EXPECT_NO_THROW(db->close());
   EXPECT_EQ(testing::count_open_files(), files);
+}
+
+TEST_F(Fallback, IsLetGoWithTheDatabaseThoughAGuardLives) {
+  open();
+  auto held = std::unique_ptr<Snapshot>(new Snapshot(db->snapshot()));
+  const std::size_t files = testing::count_open_files();
+  EXPECT_EQ(ids(), Ids{100});
+  EXPECT_GT(testing::count_open_files(), files);
+  db.reset();
+  EXPECT_EQ(testing::count_open_files(), files);
+  EXPECT_EQ(held->query_one<int>("SELECT id FROM note"), 1);
 }
 
 TEST_F(Fallback, RefusesToWaitForAGuardOfItsOwnThread) {

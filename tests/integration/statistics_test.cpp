@@ -29,6 +29,7 @@ class StatisticsOfADatabase : public ::testing::Test {
     return {.readers = 2,
             .durability = Durability::normal,
             .acquire_timeout = 1h,
+            .busy_timeout = 1h,
             .batch = {.run_time = 1h}};  // all that wait share a commit
   }
   void reopen(const Options& options) {
