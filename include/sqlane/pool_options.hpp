@@ -99,7 +99,7 @@ struct Upkeep {
 };
 
 struct PoolOptions {
-  // What it lends, as messages say it: "no reader came free in time".
+  // What it lends, as messages say it: "waiting for a reader … took too long".
   std::string name = "a resource";
 
   // Resources at most, up to 1000; made when they are needed.
