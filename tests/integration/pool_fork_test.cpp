@@ -30,6 +30,12 @@ using testing::Workshop;
 using ToolPool = Pool<Tool>;
 using Lease = ToolPool::Lease;
 
+#if defined(__has_feature)
+#define SQLANE_HAS_ADDRESS_SANITIZER __has_feature(address_sanitizer)
+#else
+#define SQLANE_HAS_ADDRESS_SANITIZER 0
+#endif
+
 constexpr unsigned kDeadline = 30;  // seconds; the kernel ends a child that hangs
 
 // Expects that the child comes to its end, and all that it expects itself.
@@ -225,6 +231,9 @@ TEST_F(PoolFork, DestroysThePoolAndItsLeasesInTheChildWithoutTouchingTheTools) {
 
 // A child that hangs is ended by its alarm, which fails the test.
 TEST_F(PoolFork, AmongThreadsThatAcquireLetsEachChildWork) {
+#if SQLANE_HAS_ADDRESS_SANITIZER
+  GTEST_SKIP() << "the allocator of this sanitizer stays locked in the child when another thread was inside it";
+#endif
   constexpr int kForks = 40;
   std::atomic<bool> is_over = false;
   std::latch at_work(3);
