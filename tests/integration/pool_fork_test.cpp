@@ -16,6 +16,7 @@
 
 #include "sqlane/error.hpp"
 #include "sqlane/pool.hpp"
+#include "support/sanitizers.hpp"
 #include "support/workshop.hpp"
 
 // A child of fork leaves alone what its parent's pools have lent, and can have pools of its own.
@@ -29,12 +30,6 @@ using testing::Workshop;
 
 using ToolPool = Pool<Tool>;
 using Lease = ToolPool::Lease;
-
-#if defined(__has_feature)
-#define SQLANE_HAS_ADDRESS_SANITIZER __has_feature(address_sanitizer)
-#else
-#define SQLANE_HAS_ADDRESS_SANITIZER 0
-#endif
 
 constexpr unsigned kDeadline = 30;  // seconds; the kernel ends a child that hangs
 
@@ -231,9 +226,7 @@ TEST_F(PoolFork, DestroysThePoolAndItsLeasesInTheChildWithoutTouchingTheTools) {
 
 // A child that hangs is ended by its alarm, which fails the test.
 TEST_F(PoolFork, AmongThreadsThatAcquireLetsEachChildWork) {
-#if SQLANE_HAS_ADDRESS_SANITIZER
-  GTEST_SKIP() << "the allocator of this sanitizer stays locked in the child when another thread was inside it";
-#endif
+  if (testing::kForksAmongThreadsHang) GTEST_SKIP() << "the sanitizer's allocator would hang";
   constexpr int kForks = 40;
   std::atomic<bool> is_over = false;
   std::latch at_work(3);

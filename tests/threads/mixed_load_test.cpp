@@ -9,26 +9,14 @@
 #include <vector>
 
 #include "support/open_files.hpp"
+#include "support/sanitizers.hpp"
 #include "support/temporary_folder.hpp"
-
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define SQLANE_SLOW_BUILD
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define SQLANE_SLOW_BUILD
-#endif
 
 namespace sqlane {
 namespace {
 
 constexpr int kThreads = 100;
-#if defined(SQLANE_SLOW_BUILD)
-constexpr int kOperations = 500;
-#else
-constexpr int kOperations = 10'000;
-#endif
+constexpr int kOperations = testing::kHasThreadSanitizer ? 500 : 10'000;
 constexpr int kReaders = 8;
 constexpr std::int64_t kRows = 1000;
 
