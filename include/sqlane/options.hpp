@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "sqlane/executed_statement.hpp"
 #include "sqlane/health.hpp"
 #include "sqlane/lane.hpp"
 #include "sqlane/pool_options.hpp"
@@ -23,6 +24,14 @@ namespace sqlane {
 enum class Durability : std::uint8_t {
   full,    // power loss: every commit is synced before it is acknowledged
   normal,  // a crash of the process; a power loss can take the last commits, never consistency
+};
+
+// Who else may use the file while it is open.
+enum class Locking : std::uint8_t {
+  shared,  // other processes as well; each transaction asks the operating system for locks
+  // This process alone, from opening to closing: another program finds it locked.
+  // No transaction makes a system call for locks then. https://sqlite.org/vfs.html#standard_unix_vfses
+  exclusive,
 };
 
 // Writes that wait together share one COMMIT. It comes when nobody waits any
@@ -53,6 +62,13 @@ struct Options {
 
   Durability durability = Durability::full;
 
+  // The same for all Databases of one file in a process. Not of a memory database.
+  Locking locking = Locking::shared;
+
+  // What a memory database may take at most, its log included, in bytes; 0: no
+  // limit. A write beyond is a DiskFullError.
+  std::size_t memory_limit = 0;
+
   // How long a call waits for a reader or for the writer lane before TimeoutError.
   std::chrono::milliseconds acquire_timeout{5000};
 
@@ -73,6 +89,10 @@ struct Options {
 
   // Calls of write_async() that have not ended yet, at most.
   std::size_t async_queue = 10'000;
+
+  // Called for each statement, before it runs, on the thread that runs it. Must
+  // not throw, nor use the database.
+  std::function<void(const ExecutedStatement&)> on_statement{};
 
   // Called while something holds the lane for longer than `threshold`, once for
   // each hold, on a thread of the library's own. Must not throw.

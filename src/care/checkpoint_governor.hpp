@@ -46,6 +46,10 @@ class CheckpointGovernor {
   // `every`: pages of log growth between two checkpoints.
   CheckpointGovernor(int every, OpenCheckpointer open_checkpointer, WaitForReaders wait_for_readers, Clock& clock);
 
+  // Opens the connection that checkpoints now, instead of with the first
+  // checkpoint. Throws what opening throws.
+  void open() { checkpointer_ = open_checkpointer_(); }
+
   // To be asked after each commit.
   [[nodiscard]] bool is_due(Connection& writer) noexcept;
   // Never throws: the commit has succeeded. What goes wrong is tried again later.

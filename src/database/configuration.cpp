@@ -30,6 +30,14 @@ std::string_view name_of(Durability value) {
   return {};
 }
 
+std::string_view name_of(Locking value) {
+  switch (value) {
+    case Locking::shared: return "shared";
+    case Locking::exclusive: return "exclusive";
+  }
+  return {};
+}
+
 std::string_view name_of(WarmUp value) {
   switch (value) {
     case WarmUp::lazy: return "lazy";
@@ -352,6 +360,8 @@ constexpr ConfigurationKey kKeys[] = {
     key<&Options::readers>("readers"),
     key<&Options::overflow_readers>("overflow_readers"),
     key<&Options::durability>("durability"),
+    key<&Options::locking>("locking"),
+    bytes<&Options::memory_limit>("memory_limit"),
     key<&Options::acquire_timeout>("acquire_timeout"),
     key<&Options::busy_timeout>("busy_timeout"),
     key<&Options::statement_cache>("statement_cache"),

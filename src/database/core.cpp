@@ -63,6 +63,9 @@ Core::Core(Options options, ConnectionSettings settings, std::shared_ptr<void> r
       health_([this](std::vector<Finding>& findings) { check(findings); }, health_listeners(options_)) {
   // Opens the writer now: whoever cannot open the file hears it here.
   lend_writer({}, CallSite::current()).give_back();
+  // The lock that keeps other processes out ends with the last connection; so a
+  // writer that has to be replaced must not be that.
+  if (settings_.storage == Storage::exclusive_file) governor_.open();
   PoolOptions pool = reader_pool_options(options_);
   if (settings_.is_memory()) pool.upkeep = {};
   if (options_.metrics != nullptr) {
@@ -71,10 +74,12 @@ Core::Core(Options options, ConnectionSettings settings, std::shared_ptr<void> r
       if (options_.upkeep.on_leak) options_.upkeep.on_leak(report);
     };
   }
-  readers_.emplace([this] { return open_reader(settings_.database); }, pool, reader_hooks(), &clock_);
+  readers_.emplace([this] { return open_reader(settings_.database, settings_.storage); }, pool, reader_hooks(),
+                   &clock_);
   if (!options_.fallback.empty()) {
     pool.upkeep = {.breaker = options_.upkeep.breaker};  // nothing is opened before it is needed
-    fallback_.emplace([this] { return open_reader(options_.fallback.string()); }, pool, reader_hooks(), &clock_);
+    fallback_.emplace([this] { return open_reader(options_.fallback.string(), Storage::file); }, pool, reader_hooks(),
+                      &clock_);
   }
   if (options_.on_slow_write.callback) watchdog_.emplace(lane_, options_.on_slow_write);
   if (options_.health_interval) health_.start(*options_.health_interval);
@@ -185,9 +190,10 @@ std::unique_ptr<Connection> Core::open(Role role) {
   return std::make_unique<Connection>(std::move(settings), clock_);
 }
 
-std::unique_ptr<Connection> Core::open_reader(const std::string& database) {
+std::unique_ptr<Connection> Core::open_reader(const std::string& database, Storage storage) {
   ConnectionSettings settings = settings_;
   settings.database = database;
+  settings.storage = storage;
   settings.role = Role::reader;
   settings.record = records_.take();
   auto reader = std::make_unique<Connection>(std::move(settings), clock_);

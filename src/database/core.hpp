@@ -89,7 +89,7 @@ class Core : public std::enable_shared_from_this<Core> {
     return clock_.deadline(timeout.value_or(options_.acquire_timeout));
   }
   [[nodiscard]] std::unique_ptr<Connection> open(Role role);
-  [[nodiscard]] std::unique_ptr<Connection> open_reader(const std::string& database);
+  [[nodiscard]] std::unique_ptr<Connection> open_reader(const std::string& database, Storage storage);
   [[nodiscard]] PoolHooks<Connection> reader_hooks();
   void warm_up(Connection& reader) const;
   [[nodiscard]] Lease lend_from(Readers& readers, const ReadOptions& options, CallSite site);

@@ -19,6 +19,7 @@ namespace {
 using detail::ConnectionSettings;
 using detail::Core;
 using detail::OpenDatabases;
+using detail::Storage;
 
 constexpr const char* kMemory = ":memory:";
 
@@ -47,10 +48,12 @@ Options complete(Options options) {
 
 ConnectionSettings settings_for(const Options& options, std::string database) {
   return {.database = std::move(database),
+          .storage = options.locking == Locking::exclusive ? Storage::exclusive_file : Storage::file,
           .durability = options.durability,
           .busy_timeout = options.busy_timeout,
           .statement_cache = options.statement_cache,
-          .page_cache = options.page_cache};
+          .page_cache = options.page_cache,
+          .on_statement = options.on_statement};
 }
 
 void expect_own_process(const Core& core) {
@@ -60,7 +63,9 @@ void expect_own_process(const Core& core) {
 
 std::shared_ptr<Core> open_memory(const Options& options, std::shared_ptr<void> registration) {
   if (!options.fallback.empty()) throw UsageError("Options::fallback is for a database in a file");
-  return Core::open(options, settings_for(options, kMemory), std::move(registration));
+  ConnectionSettings settings = settings_for(options, kMemory);
+  settings.storage = Storage::memory;
+  return Core::open(options, std::move(settings), std::move(registration));
 }
 
 }  // namespace
@@ -73,8 +78,8 @@ Database Database::open(const std::filesystem::path& path, Options options, Call
 Database Database::open(Options options, CallSite site) {
   options = complete(std::move(options));
   const std::filesystem::path file = detail::prepare_database_file(options.path);
-  Database database(
-      OpenDatabases::of_this_process().file(detail::identity_of(file), [&](std::shared_ptr<void> registration) {
+  Database database(OpenDatabases::of_this_process().file(
+      detail::identity_of(file), options.locking, [&](std::shared_ptr<void> registration) {
         return Core::open(options, settings_for(options, file.string()), std::move(registration));
       }));
   database.core_->raise_durability(options.durability, site);

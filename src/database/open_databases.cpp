@@ -9,19 +9,26 @@ OpenDatabases& OpenDatabases::of_this_process() {
   return databases;
 }
 
-std::shared_ptr<Core> OpenDatabases::file(const FileIdentity& identity, const Open& open) {
-  return join_or_open(files_, identity, open);
+std::shared_ptr<Core> OpenDatabases::file(const FileIdentity& identity, Locking locking, const Open& open) {
+  return join_or_open(files_, identity, locking, open);
 }
 
 std::shared_ptr<Core> OpenDatabases::memory(const std::string& name, const Open& open) {
-  return join_or_open(memory_, name, open);
+  return join_or_open(memory_, name, Locking::shared, open);
 }
 
 template <class Key>
-std::shared_ptr<Core> OpenDatabases::join_or_open(Places<Key>& places, const Key& key, const Open& open) {
+std::shared_ptr<Core> OpenDatabases::join_or_open(Places<Key>& places, const Key& key, Locking locking,
+                                                  const Open& open) {
   static_cast<void>(ForkGeneration::watch());
   const std::shared_ptr<Place> place = place_of(places, key);
   const MutexLock opening(place->opening);
+  if (place->open != 0 && place->locking != locking) {
+    throw UsageError("this process has the database open with " +
+                     std::string(locking == Locking::shared ? "Locking::exclusive" : "Locking::shared") +
+                     ": all who open it have to agree");
+  }
+  place->locking = locking;
   if (std::shared_ptr<Core> core = place->core.lock(); core != nullptr && core->join()) return core;
   ++place->open;
   const std::shared_ptr<void> registration(place.get(), [place](void*) { --place->open; });

@@ -25,8 +25,9 @@ class OpenDatabases {
   static OpenDatabases& of_this_process();
 
   // Joins the one that is open, or opens it. Throws UsageError in a child of
-  // fork whose parent has it open.
-  [[nodiscard]] std::shared_ptr<Core> file(const FileIdentity& identity, const Open& open);
+  // fork whose parent has it open, and where it is open with another locking:
+  // the locks of the one kind do not hold for the other.
+  [[nodiscard]] std::shared_ptr<Core> file(const FileIdentity& identity, Locking locking, const Open& open);
   [[nodiscard]] std::shared_ptr<Core> memory(const std::string& name, const Open& open);
 
  private:
@@ -34,14 +35,15 @@ class OpenDatabases {
   struct Place {
     const std::uint32_t generation = ForkGeneration::now();
     Mutex opening;
-    std::weak_ptr<Core> core;   // under `opening`
-    std::atomic<int> open = 0;  // Cores of it; more than one while guards outlive their Database
+    std::weak_ptr<Core> core;           // under `opening`
+    std::atomic<int> open = 0;          // Cores of it; more than one while guards outlive their Database
+    Locking locking = Locking::shared;  // of those, under `opening`
   };
   template <class Key>
   using Places = std::map<Key, std::shared_ptr<Place>>;
 
   template <class Key>
-  std::shared_ptr<Core> join_or_open(Places<Key>& places, const Key& key, const Open& open);
+  std::shared_ptr<Core> join_or_open(Places<Key>& places, const Key& key, Locking locking, const Open& open);
   template <class Key>
   static std::shared_ptr<Place> place_of(Places<Key>& places, const Key& key);
 

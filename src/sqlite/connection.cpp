@@ -51,15 +51,30 @@ bool speaks_against_connection(int extended_code) {
   }
 }
 
+// Keeps the index of the write-ahead log in memory of its own and every other
+// process out. https://sqlite.org/vfs.html#standard_unix_vfses
+constexpr const char* kExclusiveVfs = "unix-excl";
+
+const char* vfs_of(const ConnectionSettings& settings) {
+  if (settings.storage != Storage::exclusive_file) return settings.vfs;
+  if (sqlite3_vfs_find(kExclusiveVfs) == nullptr) {
+    throw OpenError("cannot open \"" + settings.database +
+                        "\": this SQLite cannot keep other processes out; Locking::shared works without that",
+                    {.database = settings.database});
+  }
+  return kExclusiveVfs;
+}
+
 SQLite::Database open_handle(const ConnectionSettings& settings) {
   expect_supported_engine();
   keep_whole_across_forks();
+  const char* const vfs = vfs_of(settings);
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
   // Not SQLITE_OPEN_CREATE for a file: prepare_database_file() has made it.
   flags |= settings.role == Role::reader ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-  flags |= settings.is_memory() ? SQLITE_OPEN_MEMORY | SQLITE_OPEN_CREATE : SQLITE_OPEN_NOFOLLOW;
+  flags |= settings.is_memory() ? SQLITE_OPEN_CREATE : SQLITE_OPEN_NOFOLLOW;
   try {
-    return SQLite::Database(settings.database.c_str(), flags);
+    return SQLite::Database(settings.database.c_str(), flags, 0, vfs);
   } catch (const SQLite::Exception& error) {
     throw OpenError(
         "cannot open \"" + settings.database + "\": " + error.what(),
@@ -79,13 +94,19 @@ Connection::Connection(ConnectionSettings settings, Clock& clock)
       running_(&record_->running) {
   try {
     configure();
+    if (settings_.on_statement) tell_of_statements();
   } catch (const Error& error) {
     for (sqlite3_stmt*& control : controls_) sqlite3_finalize(std::exchange(control, nullptr));
-    throw OpenError("cannot open \"" + settings_.database + "\": " + error.what(),
-                    {.code = error.code(),
-                     .extended_code = error.extended_code(),
-                     .database = settings_.database,
-                     .retryable = error.is_retryable()});
+    std::string reason = error.what();
+    if (error.code() == SQLITE_BUSY) {
+      reason = settings_.storage == Storage::exclusive_file
+                   ? "another process has it open, which Locking::exclusive does not allow"
+                   : "another process keeps it locked";
+    }
+    throw OpenError("cannot open \"" + settings_.database + "\": " + reason, {.code = error.code(),
+                                                                              .extended_code = error.extended_code(),
+                                                                              .database = settings_.database,
+                                                                              .retryable = error.is_retryable()});
   }
 }
 
@@ -136,6 +157,23 @@ void Connection::configure() {
         return 0;
       },
       this);
+}
+
+void Connection::tell_of_statements() {
+  const auto tell = [](unsigned, void* self, void* statement, void* text) {
+    const auto& connection = *static_cast<Connection*>(self);
+    auto* const handle = static_cast<sqlite3_stmt*>(statement);
+    const std::string_view sql = static_cast<const char*>(text);
+    if (sql != sqlite3_sql(handle)) return 0;  // a trigger's name: part of the statement that set it off
+    const bool is_own = std::ranges::find(connection.controls_, handle) != connection.controls_.end();
+    connection.settings_.on_statement(
+        ExecutedStatement(sql, is_own ? ExecutedStatement::Origin::library : ExecutedStatement::Origin::caller,
+                          connection.settings_.role == Role::reader ? ExecutedStatement::Target::reader
+                                                                    : ExecutedStatement::Target::writer,
+                          handle));
+    return 0;
+  };
+  sqlite3_trace_v2(handle(), SQLITE_TRACE_STMT, tell, this);
 }
 
 void Connection::expect_writable() const {

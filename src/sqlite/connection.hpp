@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -33,17 +34,26 @@ enum class Role : std::uint8_t {
   checkpointer,  // reads and writes, but only ever checkpoints
 };
 
+enum class Storage : std::uint8_t {
+  file,
+  exclusive_file,  // no other process can use it while a connection is open
+  memory,
+};
+
 // What a connection needs to be opened, and opened again.
 struct ConnectionSettings {
-  std::string database;  // an absolute path; ":memory:" for a memory database
+  std::string database;  // an absolute path; the name of a memory database
+  Storage storage = Storage::file;
+  const char* vfs = nullptr;  // SQLite's name for the file system that has the database; null: its default
   Role role = Role::writer;
   Durability durability = Durability::full;
   std::chrono::milliseconds busy_timeout{};
   std::size_t statement_cache = 0;
   std::size_t page_cache = 0;                  // bytes
   std::shared_ptr<ConnectionRecord> record{};  // null: one of its own
+  std::function<void(const ExecutedStatement&)> on_statement{};
 
-  [[nodiscard]] bool is_memory() const { return database == ":memory:"; }
+  [[nodiscard]] bool is_memory() const { return storage == Storage::memory; }
 };
 
 // One SQLite connection: settings, transactions, statement cache, and what is
@@ -189,6 +199,7 @@ class Connection {
   [[noreturn]] void throw_lost_transaction() const;
   void configure();
   void switch_to_wal();
+  void tell_of_statements();
   void begin_limited_statement();
   void expect_not_interrupted(int code, const Failure& failure) const;
   void expect_writable() const;

@@ -212,17 +212,17 @@ class LaneWatch : public ::testing::Test {
   }
 
   CountingClock clock_;
-  WriterLane lane_{
-      {.open_writer =
-           [] {
-             return std::make_unique<Connection>(ConnectionSettings{.database = ":memory:", .statement_cache = 4});
-           },
-       .before = [] {},
-       .needs_care = [](Connection&) { return false; },
-       .care = [](Connection&) {},
-       .sampled = {}},
-      {},
-      clock_};
+  WriterLane lane_{{.open_writer =
+                        [] {
+                          return std::make_unique<Connection>(ConnectionSettings{
+                              .database = ":memory:", .storage = Storage::memory, .statement_cache = 4});
+                        },
+                    .before = [] {},
+                    .needs_care = [](Connection&) { return false; },
+                    .care = [](Connection&) {},
+                    .sampled = {}},
+                   {},
+                   clock_};
   std::mutex mutex_;
   std::vector<LaneHolder> reports_;
   std::jthread watcher_;

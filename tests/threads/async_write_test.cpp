@@ -571,14 +571,17 @@ class PostedToLane : public ::testing::Test {
   }
 
   testing::ManualClock clock_;
-  WriterLane lane_{
-      {.open_writer = [] { return std::make_unique<Connection>(ConnectionSettings{.database = ":memory:"}); },
-       .before = [] {},
-       .needs_care = [](Connection&) { return false; },
-       .care = [](Connection&) {},
-       .sampled = [](const WriteTrace&) {}},
-      {.posted = 3},
-      clock_};
+  WriterLane lane_{{.open_writer =
+                        [] {
+                          return std::make_unique<Connection>(
+                              ConnectionSettings{.database = ":memory:", .storage = Storage::memory});
+                        },
+                    .before = [] {},
+                    .needs_care = [](Connection&) { return false; },
+                    .care = [](Connection&) {},
+                    .sampled = [](const WriteTrace&) {}},
+                   {.posted = 3},
+                   clock_};
 };
 
 TEST_F(PostedToLane, IsLetInByPriority) {

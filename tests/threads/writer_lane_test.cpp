@@ -52,7 +52,8 @@ class WriterLaneTest : public ::testing::Test {
                           ++opened_;
                           if (opener_waits_for_ != nullptr) opener_waits_for_->wait();
                           if (opener_fails_) throw OpenError("the opener fails");
-                          return std::make_unique<Connection>(ConnectionSettings{.database = ":memory:"});
+                          return std::make_unique<Connection>(
+                              ConnectionSettings{.database = ":memory:", .storage = Storage::memory});
                         },
                     .before = [] {},
                     .needs_care = [](Connection&) { return true; },

@@ -21,7 +21,7 @@ class Hardening : public ::testing::Test {
     return value;
   }
 
-  Connection connection_{ConnectionSettings{.database = ":memory:"}};
+  Connection connection_{ConnectionSettings{.database = ":memory:", .storage = Storage::memory}};
 };
 
 TEST_F(Hardening, SwitchesOffWhatNobodyNeeds) {

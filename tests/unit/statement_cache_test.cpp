@@ -177,7 +177,7 @@ class CachedStatements : public ::testing::Test {
     return count;
   }
 
-  Connection connection_{ConnectionSettings{.database = ":memory:", .statement_cache = 2}};
+  Connection connection_{ConnectionSettings{.database = ":memory:", .storage = Storage::memory, .statement_cache = 2}};
 };
 
 TEST_F(CachedStatements, AreFinalizedWhenTheyAreDropped) {
