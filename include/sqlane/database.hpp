@@ -49,9 +49,8 @@ class Database {
                                      CallSite site = CallSite::current());
   [[nodiscard]] static Database open(Options options, CallSite site = CallSite::current());  // options.path
 
-  // A database without a file, gone with its last Database. For now it has a
-  // single connection, so reads take turns with writes; a read inside a write
-  // (or the reverse) on one thread is a UsageError.
+  // A database without a file, gone with its last Database. Everything else is as
+  // with a file: one writer and several readers, who never wait for each other.
   [[nodiscard]] static Database in_memory(Options options = {});
   // Shared by name inside the process; the first to open it decides its options.
   [[nodiscard]] static Database in_memory(std::string_view name, Options options = {});

@@ -65,21 +65,25 @@ Core::Core(Options options, ConnectionSettings settings, std::shared_ptr<void> r
   lend_writer({}, CallSite::current()).give_back();
   // The lock that keeps other processes out ends with the last connection; so a
   // writer that has to be replaced must not be that.
-  if (settings_.storage == Storage::exclusive_file) governor_.open();
+  if (settings_.locking == Locking::exclusive) governor_.open();
   PoolOptions pool = reader_pool_options(options_);
-  if (settings_.is_memory()) pool.upkeep = {};
   if (options_.metrics != nullptr) {
     pool.upkeep.on_leak = [this](const LeaseReport& report) {
       options_.metrics->on_overstaying(report);
       if (options_.upkeep.on_leak) options_.upkeep.on_leak(report);
     };
   }
-  readers_.emplace([this] { return open_reader(settings_.database, settings_.storage); }, pool, reader_hooks(),
-                   &clock_);
+  readers_.emplace([this] { return open_reader(settings_); }, pool, reader_hooks(), &clock_);
   if (!options_.fallback.empty()) {
     pool.upkeep = {.breaker = options_.upkeep.breaker};  // nothing is opened before it is needed
-    fallback_.emplace([this] { return open_reader(options_.fallback.string(), Storage::file); }, pool, reader_hooks(),
-                      &clock_);
+    fallback_.emplace(
+        [this] {
+          ConnectionSettings file = settings_;
+          file.database = options_.fallback.string();
+          file.locking = Locking::shared;
+          return open_reader(std::move(file));
+        },
+        pool, reader_hooks(), &clock_);
   }
   if (options_.on_slow_write.callback) watchdog_.emplace(lane_, options_.on_slow_write);
   if (options_.health_interval) health_.start(*options_.health_interval);
@@ -88,7 +92,7 @@ Core::Core(Options options, ConnectionSettings settings, std::shared_ptr<void> r
 LaneHooks Core::hooks() {
   return {.open_writer = [this] { return open_writer(); },
           .before = [this] { governor_.expect_sound(); },
-          .needs_care = [this](Connection& writer) { return !settings_.is_memory() && governor_.is_due(writer); },
+          .needs_care = [this](Connection& writer) { return governor_.is_due(writer); },
           .care = [this](Connection& writer) { governor_.checkpoint(writer); },
           .sampled = [this](const WriteTrace& trace) { options_.on_write_sample.callback(trace); }};
 }
@@ -128,10 +132,6 @@ Lease Core::lend_writer_to_guard(const WriteOptions& options, CallSite site) {
 }
 
 Lease Core::lend_reader(const ReadOptions& options, CallSite site) {
-  if (settings_.is_memory()) {
-    return lend_writer(
-        {.timeout = options.timeout, .statement_timeout = options.statement_timeout, .stop = options.stop}, site);
-  }
   std::exception_ptr why;
   try {
     return lend_from(*readers_, options, site);
@@ -190,10 +190,7 @@ std::unique_ptr<Connection> Core::open(Role role) {
   return std::make_unique<Connection>(std::move(settings), clock_);
 }
 
-std::unique_ptr<Connection> Core::open_reader(const std::string& database, Storage storage) {
-  ConnectionSettings settings = settings_;
-  settings.database = database;
-  settings.storage = storage;
+std::unique_ptr<Connection> Core::open_reader(ConnectionSettings settings) {
   settings.role = Role::reader;
   settings.record = records_.take();
   auto reader = std::make_unique<Connection>(std::move(settings), clock_);
@@ -226,9 +223,6 @@ void Core::warm_up(Connection& reader) const {
 }
 
 std::unique_ptr<Connection> Core::open_writer() {
-  if (settings_.is_memory() && std::exchange(is_memory_filled_, true)) {
-    throw Error("the memory database is lost: its only connection failed", {.database = settings_.database});
-  }
   earlier_faults_ = writer_record_->faults.value();
   return open(Role::writer);
 }
@@ -246,7 +240,7 @@ void Core::check(std::vector<Finding>& findings) {
     return;
   }
   check_lane(findings);
-  if (!settings_.is_memory()) check_readers(findings);
+  check_readers(findings);
 }
 
 void Core::check_lane(std::vector<Finding>& findings) {
@@ -264,7 +258,7 @@ void Core::check_lane(std::vector<Finding>& findings) {
     const Lease lease =
         lend_writer({.priority = Priority::background, .timeout = std::chrono::milliseconds(0)}, CallSite::current());
     if (!lease.connection().ping()) findings.push_back({Verdict::unhealthy, "the writer cannot read the database"});
-    if (!settings_.is_memory()) lease.connection().expect_reachable();
+    lease.connection().expect_reachable();
   } catch (const TimeoutError&) {  // somebody writes
   } catch (const std::exception& error) {
     findings.push_back({Verdict::unhealthy, "writing fails", error.what()});
@@ -296,7 +290,10 @@ void Core::check_readers(std::vector<Finding>& findings) {
 // Statistics
 
 std::uint64_t Core::log_bytes() const {
-  if (settings_.is_memory()) return 0;
+  if (settings_.is_memory()) {
+    const std::shared_ptr<MemoryFile> log = settings_.memory->find(FileKind::log);
+    return log == nullptr ? 0 : log->size();
+  }
   std::error_code error;
   const std::uintmax_t bytes = std::filesystem::file_size(settings_.database + "-wal", error);
   return error ? 0 : bytes;

@@ -71,6 +71,8 @@ class Core : public std::enable_shared_from_this<Core> {
   [[nodiscard]] bool is_of_another_process() const noexcept { return generation_ != ForkGeneration::now(); }
 
   [[nodiscard]] const Options& options() const noexcept { return options_; }
+  // Null for a database in a file.
+  [[nodiscard]] MemoryStore* memory() const noexcept { return settings_.memory.get(); }
   [[nodiscard]] WriterLane& lane() noexcept { return lane_; }
   [[nodiscard]] std::optional<LaneHolder> lane_holder() { return lane_.holder(); }
 
@@ -89,7 +91,7 @@ class Core : public std::enable_shared_from_this<Core> {
     return clock_.deadline(timeout.value_or(options_.acquire_timeout));
   }
   [[nodiscard]] std::unique_ptr<Connection> open(Role role);
-  [[nodiscard]] std::unique_ptr<Connection> open_reader(const std::string& database, Storage storage);
+  [[nodiscard]] std::unique_ptr<Connection> open_reader(ConnectionSettings settings);
   [[nodiscard]] PoolHooks<Connection> reader_hooks();
   void warm_up(Connection& reader) const;
   [[nodiscard]] Lease lend_from(Readers& readers, const ReadOptions& options, CallSite site);
@@ -110,7 +112,6 @@ class Core : public std::enable_shared_from_this<Core> {
   const ConnectionSettings settings_;
 
   std::atomic<Durability> durability_;
-  bool is_memory_filled_ = false;                  // of the lane's holder
   std::atomic<std::uint64_t> earlier_faults_ = 0;  // of writers before the present one
   std::atomic<int> databases_ = 1;
   ConnectionRecords records_;

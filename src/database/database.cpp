@@ -12,14 +12,15 @@
 #include "lane/job.hpp"
 #include "sqlite/connection.hpp"
 #include "sqlite/database_file.hpp"
+#include "vfs/memory_store.hpp"
 
 namespace sqlane {
 namespace {
 
 using detail::ConnectionSettings;
 using detail::Core;
+using detail::MemoryStore;
 using detail::OpenDatabases;
-using detail::Storage;
 
 constexpr const char* kMemory = ":memory:";
 
@@ -48,7 +49,7 @@ Options complete(Options options) {
 
 ConnectionSettings settings_for(const Options& options, std::string database) {
   return {.database = std::move(database),
-          .storage = options.locking == Locking::exclusive ? Storage::exclusive_file : Storage::file,
+          .locking = options.locking,
           .durability = options.durability,
           .busy_timeout = options.busy_timeout,
           .statement_cache = options.statement_cache,
@@ -61,10 +62,11 @@ void expect_own_process(const Core& core) {
   throw UsageError("the database was opened before this process was forked; a child can open it only after exec");
 }
 
-std::shared_ptr<Core> open_memory(const Options& options, std::shared_ptr<void> registration) {
+std::shared_ptr<Core> open_memory(const Options& options, std::string name, std::shared_ptr<void> registration) {
   if (!options.fallback.empty()) throw UsageError("Options::fallback is for a database in a file");
-  ConnectionSettings settings = settings_for(options, kMemory);
-  settings.storage = Storage::memory;
+  if (options.locking != Locking::shared) throw UsageError("Options::locking is for a database in a file");
+  ConnectionSettings settings = settings_for(options, std::move(name));
+  settings.memory = MemoryStore::make(options.memory_limit);
   return Core::open(options, std::move(settings), std::move(registration));
 }
 
@@ -77,6 +79,7 @@ Database Database::open(const std::filesystem::path& path, Options options, Call
 
 Database Database::open(Options options, CallSite site) {
   options = complete(std::move(options));
+  if (options.memory_limit != 0) throw UsageError("Options::memory_limit is for a memory database");
   const std::filesystem::path file = detail::prepare_database_file(options.path);
   Database database(OpenDatabases::of_this_process().file(
       detail::identity_of(file), options.locking, [&](std::shared_ptr<void> registration) {
@@ -86,13 +89,15 @@ Database Database::open(Options options, CallSite site) {
   return database;
 }
 
-Database Database::in_memory(Options options) { return Database(open_memory(complete(std::move(options)), nullptr)); }
+Database Database::in_memory(Options options) {
+  return Database(open_memory(complete(std::move(options)), kMemory, nullptr));
+}
 
 Database Database::in_memory(std::string_view name, Options options) {
   if (name.empty()) throw UsageError("a shared memory database needs a name");
   options = complete(std::move(options));
   return Database(OpenDatabases::of_this_process().memory(std::string(name), [&](std::shared_ptr<void> registration) {
-    return open_memory(options, std::move(registration));
+    return open_memory(options, kMemory + std::string(name), std::move(registration));
   }));
 }
 

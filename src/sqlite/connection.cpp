@@ -56,7 +56,8 @@ bool speaks_against_connection(int extended_code) {
 constexpr const char* kExclusiveVfs = "unix-excl";
 
 const char* vfs_of(const ConnectionSettings& settings) {
-  if (settings.storage != Storage::exclusive_file) return settings.vfs;
+  if (settings.is_memory()) return MemoryStore::kVfs;
+  if (settings.locking == Locking::shared) return nullptr;  // the default
   if (sqlite3_vfs_find(kExclusiveVfs) == nullptr) {
     throw OpenError("cannot open \"" + settings.database +
                         "\": this SQLite cannot keep other processes out; Locking::shared works without that",
@@ -70,11 +71,15 @@ SQLite::Database open_handle(const ConnectionSettings& settings) {
   keep_whole_across_forks();
   const char* const vfs = vfs_of(settings);
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
-  // Not SQLITE_OPEN_CREATE for a file: prepare_database_file() has made it.
   flags |= settings.role == Role::reader ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-  flags |= settings.is_memory() ? SQLITE_OPEN_CREATE : SQLITE_OPEN_NOFOLLOW;
+  if (!settings.is_memory()) {
+    flags |= SQLITE_OPEN_NOFOLLOW;  // not SQLITE_OPEN_CREATE: prepare_database_file() has made it
+  } else if (settings.role != Role::reader) {
+    flags |= SQLITE_OPEN_CREATE;
+  }
   try {
-    return SQLite::Database(settings.database.c_str(), flags, 0, vfs);
+    const std::string& path = settings.is_memory() ? settings.memory->path() : settings.database;
+    return SQLite::Database(path.c_str(), flags, 0, vfs);
   } catch (const SQLite::Exception& error) {
     throw OpenError(
         "cannot open \"" + settings.database + "\": " + error.what(),
@@ -99,7 +104,7 @@ Connection::Connection(ConnectionSettings settings, Clock& clock)
     for (sqlite3_stmt*& control : controls_) sqlite3_finalize(std::exchange(control, nullptr));
     std::string reason = error.what();
     if (error.code() == SQLITE_BUSY) {
-      reason = settings_.storage == Storage::exclusive_file
+      reason = settings_.locking == Locking::exclusive
                    ? "another process has it open, which Locking::exclusive does not allow"
                    : "another process keeps it locked";
     }
@@ -131,7 +136,7 @@ void Connection::configure() {
   if (settings_.role == Role::reader) return;
 
   expect_writable();
-  if (!settings_.is_memory()) switch_to_wal();
+  switch_to_wal();
   set_durability(settings_.durability);
   if (spill_breaks_savepoints(sqlite3_libversion_number())) pragma("PRAGMA cache_spill=OFF");
   sqlite3_wal_hook(
@@ -687,9 +692,9 @@ void Connection::fail(int code, std::string_view sql) {
   }
   // The commit had begun, and the transaction is neither open nor committed.
   // https://sqlite.org/c3ref/commit_hook.html
-  failure.outcome_unknown = ended && commit_started_;
-  // A memory database is gone with its connection, which no new one can mend.
-  const bool reconnects = classify(failure.extended_code).recovery == Recovery::reconnect && !settings_.is_memory();
+  // What is in memory survives no crash that could show it after all.
+  failure.outcome_unknown = ended && commit_started_ && !settings_.is_memory();
+  const bool reconnects = classify(failure.extended_code).recovery == Recovery::reconnect;
   if (failure.outcome_unknown || reconnects) is_broken_ = true;
   record_->errors.add();
   if (speaks_against_connection(failure.extended_code)) {

@@ -25,6 +25,7 @@
 #include "sqlite/errors.hpp"
 #include "sqlite/statement_cache.hpp"
 #include "sqlite/statement_limits.hpp"
+#include "vfs/memory_store.hpp"
 
 namespace sqlane::detail {
 
@@ -34,17 +35,11 @@ enum class Role : std::uint8_t {
   checkpointer,  // reads and writes, but only ever checkpoints
 };
 
-enum class Storage : std::uint8_t {
-  file,
-  exclusive_file,  // no other process can use it while a connection is open
-  memory,
-};
-
 // What a connection needs to be opened, and opened again.
 struct ConnectionSettings {
-  std::string database;  // an absolute path; the name of a memory database
-  Storage storage = Storage::file;
-  const char* vfs = nullptr;  // SQLite's name for the file system that has the database; null: its default
+  std::string database;                   // an absolute path; what errors call a memory database
+  std::shared_ptr<MemoryStore> memory{};  // null: a file
+  Locking locking = Locking::shared;      // of a file
   Role role = Role::writer;
   Durability durability = Durability::full;
   std::chrono::milliseconds busy_timeout{};
@@ -53,7 +48,7 @@ struct ConnectionSettings {
   std::shared_ptr<ConnectionRecord> record{};  // null: one of its own
   std::function<void(const ExecutedStatement&)> on_statement{};
 
-  [[nodiscard]] bool is_memory() const { return storage == Storage::memory; }
+  [[nodiscard]] bool is_memory() const { return memory != nullptr; }
 };
 
 // One SQLite connection: settings, transactions, statement cache, and what is

@@ -15,7 +15,7 @@ cd "$1"
 declare -A may_include=(
   [public]=""
   [base]=""
-  [sqlite]="base"
+  [sqlite]="vfs base"
   [vfs]="base"
   [transaction]="sqlite base"
   [pool]="base"

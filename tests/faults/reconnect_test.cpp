@@ -477,9 +477,7 @@ TEST_F(ReconnectTest, KeepsAReaderAfterAnyOtherError) {
   EXPECT_EQ(reopened(), 0);
 }
 
-// A memory database has no locks and no log that could be left behind, and its
-// only connection is all that there is of it. SQLITE_CANTOPEN comes from a big
-// sort as well, whose temporary file cannot be opened.
+// SQLITE_CANTOPEN comes from a big sort as well, whose temporary file cannot be opened.
 TEST_F(ReconnectTest, DoesNotThrowAwayAMemoryDatabase) {
   Database memory = Database::in_memory();
   memory.execute("CREATE TABLE note (title TEXT)");

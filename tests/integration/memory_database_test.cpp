@@ -1,15 +1,20 @@
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
+#include <sqlite3.h>
 #include <string>
 #include <vector>
 
 #include "support/expect_error.hpp"
+#include "support/open_files.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace sqlane {
 namespace {
 
 using testing::error_of;
-using testing::mentions;
 
 TEST(MemoryDatabase, IsPrivateWithoutAName) {
   Database one = Database::in_memory();
@@ -62,18 +67,86 @@ TEST(MemoryDatabase, StartsAnewWhileAGuardOfTheOldOneIsAlive) {
   EXPECT_TRUE(fresh.query<std::string>("SELECT title FROM note").empty());
 }
 
-TEST(MemoryDatabase, RefusesAReadInsideAWriteAndTheReverse) {
+// writer                    reader, on the same thread
+// insert 'a' -------------> nothing
+// commit
+//                           begin: 'a'
+// insert 'b'
+// commit -----------------> 'a'
+//                           end, begin: 'a', 'b'
+TEST(MemoryDatabase, IsReadBesideAWriteInItsLastCommittedState) {
+  using Titles = std::vector<std::string>;
   Database db = Database::in_memory();
   db.execute("CREATE TABLE note (title TEXT)");
   db.write([&](Transaction& tx) {
-    EXPECT_TRUE(mentions(error_of<UsageError>([&] { db.read([](const Snapshot&) {}); }), "memory_database_test.cpp"));
-    EXPECT_THROW(static_cast<void>(db.query<std::string>("SELECT title FROM note")), UsageError);
     tx.execute("INSERT INTO note VALUES ('a')");
+    EXPECT_EQ(db.query<std::string>("SELECT title FROM note"), Titles());
+    db.read([](const Snapshot& s) { EXPECT_EQ(s.query_one<int>("SELECT count(*) FROM note"), 0); });
   });
   db.read([&](const Snapshot& s) {
-    EXPECT_THROW(db.execute("DELETE FROM note"), UsageError);
     EXPECT_EQ(s.query_one<std::string>("SELECT title FROM note"), "a");
+    db.execute("INSERT INTO note VALUES ('b')");
+    EXPECT_EQ(s.query_one<int>("SELECT count(*) FROM note"), 1);
   });
+  EXPECT_EQ(db.query<std::string>("SELECT title FROM note"), (Titles{"a", "b"}));
+}
+
+TEST(MemoryDatabase, HasAsManyReadersAsItsOptionsSay) {
+  Database db = Database::in_memory({.readers = 3});
+  db.execute("CREATE TABLE note (title TEXT)");
+  const Snapshot one = db.snapshot();
+  const Snapshot two = db.snapshot();
+  const Snapshot three = db.snapshot();
+  EXPECT_THROW(static_cast<void>(db.snapshot({.timeout = std::chrono::milliseconds(0)})), TimeoutError);
+  EXPECT_EQ(db.connections().size(), 4U);
+}
+
+// Nothing of it is in the file system, be it the log, a journal, or what a large sort sets aside.
+TEST(MemoryDatabase, OpensNoFileAndLeavesNothingBehind) {
+  const testing::TemporaryFolder folder;
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(folder.path());
+  const std::size_t open_files = testing::count_open_files();
+  {
+    Database db = Database::in_memory("files", {.readers = 4, .page_cache = 1U << 20U});
+    db.execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b BLOB)");
+    db.execute(
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 20000) "
+        "INSERT INTO t SELECT x, randomblob(200) FROM n");
+    db.execute("UPDATE t SET b = randomblob(100) WHERE a % 3 = 0");
+    EXPECT_EQ(db.query_one<int>("SELECT count(*) FROM (SELECT b FROM t ORDER BY b, a)"), 20000);
+    db.execute("CREATE INDEX i ON t (b)");
+    db.execute("VACUUM");
+    const Snapshot one = db.snapshot();
+    const Snapshot two = db.snapshot();
+    EXPECT_EQ(testing::count_open_files(), open_files);
+  }
+  EXPECT_EQ(testing::count_open_files(), open_files);
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+  std::filesystem::current_path(before);
+}
+
+TEST(MemoryDatabase, TakesNoMoreThanItsLimitAndGoesOnThen) {
+  Database db = Database::in_memory({.memory_limit = 2U << 20U});
+  db.execute("CREATE TABLE t (a BLOB)");
+  int rows = 0;
+  const auto fill = [&] {
+    while (true) {
+      db.execute("INSERT INTO t VALUES (randomblob(20000))");
+      ++rows;
+    }
+  };
+  EXPECT_EQ(error_of<DiskFullError>(fill).extended_code(), SQLITE_FULL);
+  EXPECT_GT(rows, 20);
+  EXPECT_EQ(db.query_one<int>("SELECT count(*) FROM t"), rows);
+  EXPECT_EQ(db.query_one<std::string>("SELECT integrity_check FROM pragma_integrity_check"), "ok");
+}
+
+TEST(MemoryDatabase, RefusesOptionsOfFiles) {
+  EXPECT_THROW(static_cast<void>(Database::in_memory({.locking = Locking::exclusive})), UsageError);
+  EXPECT_THROW(static_cast<void>(Database::in_memory({.fallback = "a.db"})), UsageError);
+  const testing::TemporaryFolder folder;
+  EXPECT_THROW(static_cast<void>(Database::open(folder / "a.db", {.memory_limit = 1})), UsageError);
 }
 
 TEST(MemoryDatabase, RollsBackLikeAFile) {

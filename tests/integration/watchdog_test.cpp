@@ -215,7 +215,7 @@ class LaneWatch : public ::testing::Test {
   WriterLane lane_{{.open_writer =
                         [] {
                           return std::make_unique<Connection>(ConnectionSettings{
-                              .database = ":memory:", .storage = Storage::memory, .statement_cache = 4});
+                              .database = ":memory:", .memory = MemoryStore::make(0), .statement_cache = 4});
                         },
                     .before = [] {},
                     .needs_care = [](Connection&) { return false; },

@@ -574,7 +574,7 @@ class PostedToLane : public ::testing::Test {
   WriterLane lane_{{.open_writer =
                         [] {
                           return std::make_unique<Connection>(
-                              ConnectionSettings{.database = ":memory:", .storage = Storage::memory});
+                              ConnectionSettings{.database = ":memory:", .memory = MemoryStore::make(0)});
                         },
                     .before = [] {},
                     .needs_care = [](Connection&) { return false; },

@@ -53,7 +53,7 @@ class WriterLaneTest : public ::testing::Test {
                           if (opener_waits_for_ != nullptr) opener_waits_for_->wait();
                           if (opener_fails_) throw OpenError("the opener fails");
                           return std::make_unique<Connection>(
-                              ConnectionSettings{.database = ":memory:", .storage = Storage::memory});
+                              ConnectionSettings{.database = ":memory:", .memory = MemoryStore::make(0)});
                         },
                     .before = [] {},
                     .needs_care = [](Connection&) { return true; },

@@ -186,7 +186,7 @@ class ConstraintErrors : public ::testing::Test {
  private:
   static SqlText text(const std::string& sql) { return {.text = sql, .access = Access::write}; }
 
-  Connection connection_{ConnectionSettings{.database = ":memory:", .storage = Storage::memory}};
+  Connection connection_{ConnectionSettings{.database = ":memory:", .memory = MemoryStore::make(0)}};
 };
 
 TEST_F(ConstraintErrors, NameTableAndColumn) {

@@ -21,7 +21,7 @@ class Hardening : public ::testing::Test {
     return value;
   }
 
-  Connection connection_{ConnectionSettings{.database = ":memory:", .storage = Storage::memory}};
+  Connection connection_{ConnectionSettings{.database = ":memory:", .memory = MemoryStore::make(0)}};
 };
 
 TEST_F(Hardening, SwitchesOffWhatNobodyNeeds) {

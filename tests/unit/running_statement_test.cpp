@@ -53,7 +53,7 @@ TEST(RunningStatement, NeedsNobodyToLook) {
 
 TEST(RunningStatement, IsWhatAConnectionDoes) {
   RunningStatement running;
-  Connection connection({.database = ":memory:", .storage = Storage::memory, .statement_cache = 4});
+  Connection connection({.database = ":memory:", .memory = MemoryStore::make(0), .statement_cache = 4});
   connection.publish_to(running);
   connection.begin(Behavior::immediate);
   EXPECT_EQ(running.text(), "");

@@ -177,7 +177,8 @@ class CachedStatements : public ::testing::Test {
     return count;
   }
 
-  Connection connection_{ConnectionSettings{.database = ":memory:", .storage = Storage::memory, .statement_cache = 2}};
+  Connection connection_{
+      ConnectionSettings{.database = ":memory:", .memory = MemoryStore::make(0), .statement_cache = 2}};
 };
 
 TEST_F(CachedStatements, AreFinalizedWhenTheyAreDropped) {

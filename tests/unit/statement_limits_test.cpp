@@ -26,7 +26,7 @@ class LimitsOfStatements : public ::testing::Test {
   }
 
   testing::ManualClock clock_;
-  Connection connection_{{.database = ":memory:", .storage = Storage::memory, .statement_cache = 4}, clock_};
+  Connection connection_{{.database = ":memory:", .memory = MemoryStore::make(0), .statement_cache = 4}, clock_};
 };
 
 TEST_F(LimitsOfStatements, CountFromTheBeginningOfEachStatement) {

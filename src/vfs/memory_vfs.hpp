@@ -1,0 +1,8 @@
+#pragma once
+
+namespace sqlane::detail {
+
+// Makes MemoryStore::kVfs known to SQLite; the first call does. Throws OpenError.
+void register_memory_vfs();
+
+}  // namespace sqlane::detail
