@@ -31,7 +31,8 @@ namespace sqlane {
 
 namespace detail {
 class Core;
-}
+struct CoreAccess;
+}  // namespace detail
 
 // A SQLite database with one writer lane and several readers. Writes run one at
 // a time, in the order of their asking; reads run beside them and beside each
@@ -203,6 +204,8 @@ class Database {
   void maintain_now() const;
 
  private:
+  friend detail::CoreAccess;
+
   template <class Result>
   static constexpr void expect_lasting_result() {
     if constexpr (!std::is_void_v<Result>) {

@@ -55,7 +55,6 @@ void CheckpointGovernor::checkpoint(Connection& writer) noexcept {
   }
 }
 
-// True when all of the log has been copied.
 bool CheckpointGovernor::copy(Connection& writer) {
   if (checkpointer_ == nullptr) checkpointer_ = open_checkpointer_();
   if (!writer.try_begin()) return false;  // another process writes

@@ -64,8 +64,11 @@ class CheckpointGovernor {
 
   void close() noexcept { checkpointer_.reset(); }
 
- private:
+  // Copies what nobody needs in the log any more. True when that was all of it:
+  // the database file alone has everything then, until the next commit.
   [[nodiscard]] bool copy(Connection& writer);
+
+ private:
   [[nodiscard]] bool wait_for_readers();
 
   // Constant after construction.

@@ -227,6 +227,16 @@ std::unique_ptr<Connection> Core::open_writer() {
   return open(Role::writer);
 }
 
+bool Core::share_memory(MemoryStore& empty) {
+  if (!settings_.is_memory()) return false;
+  const Lease writer = lend_writer({}, CallSite::current());
+  if (!governor_.copy(writer.connection())) return false;
+  if (!empty.share(*settings_.memory)) {
+    throw DiskFullError("the memory limit is below what " + settings_.database + " has", {.database = ":memory:"});
+  }
+  return true;
+}
+
 void Core::maintain_now() {
   readers_->maintain_now();
   if (fallback_) fallback_->maintain_now();
@@ -377,6 +387,7 @@ void Core::close() {
   lane_.drain(end);
   governor_.close();
   lane_.close();
+  registration_.reset();
 }
 
 bool Core::join() noexcept {

@@ -71,8 +71,10 @@ class Core : public std::enable_shared_from_this<Core> {
   [[nodiscard]] bool is_of_another_process() const noexcept { return generation_ != ForkGeneration::now(); }
 
   [[nodiscard]] const Options& options() const noexcept { return options_; }
-  // Null for a database in a file.
-  [[nodiscard]] MemoryStore* memory() const noexcept { return settings_.memory.get(); }
+  // Gives an empty store what has been committed, sharing the memory. False when
+  // that cannot be: for a database in a file, and while somebody reads an older
+  // state. Throws DiskFullError when it is more than the store may have.
+  [[nodiscard]] bool share_memory(MemoryStore& empty);
   [[nodiscard]] WriterLane& lane() noexcept { return lane_; }
   [[nodiscard]] std::optional<LaneHolder> lane_holder() { return lane_.holder(); }
 
@@ -104,8 +106,9 @@ class Core : public std::enable_shared_from_this<Core> {
   [[nodiscard]] LaneHooks hooks();
   [[nodiscard]] Clock::duration linger() const;
 
+  std::shared_ptr<void> registration_;  // until all connections are closed
+
   // Constant after construction.
-  const std::shared_ptr<void> registration_;  // goes last
   Clock& clock_ = Clock::steady();
   const std::uint32_t generation_ = ForkGeneration::watch();
   const Options options_;

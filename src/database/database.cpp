@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "database/core.hpp"
+#include "database/core_access.hpp"
 #include "database/open_databases.hpp"
 #include "lane/job.hpp"
 #include "sqlite/connection.hpp"
@@ -62,11 +63,12 @@ void expect_own_process(const Core& core) {
   throw UsageError("the database was opened before this process was forked; a child can open it only after exec");
 }
 
-std::shared_ptr<Core> open_memory(const Options& options, std::string name, std::shared_ptr<void> registration) {
+std::shared_ptr<Core> open_memory(const Options& options, std::string name, std::shared_ptr<MemoryStore> store,
+                                  std::shared_ptr<void> registration = nullptr) {
   if (!options.fallback.empty()) throw UsageError("Options::fallback is for a database in a file");
   if (options.locking != Locking::shared) throw UsageError("Options::locking is for a database in a file");
   ConnectionSettings settings = settings_for(options, std::move(name));
-  settings.memory = MemoryStore::make(options.memory_limit);
+  settings.memory = std::move(store);
   return Core::open(options, std::move(settings), std::move(registration));
 }
 
@@ -90,15 +92,21 @@ Database Database::open(Options options, CallSite site) {
 }
 
 Database Database::in_memory(Options options) {
-  return Database(open_memory(complete(std::move(options)), kMemory, nullptr));
+  const std::size_t limit = options.memory_limit;
+  return detail::CoreAccess::in_memory(std::move(options), MemoryStore::make(limit));
 }
 
 Database Database::in_memory(std::string_view name, Options options) {
   if (name.empty()) throw UsageError("a shared memory database needs a name");
   options = complete(std::move(options));
   return Database(OpenDatabases::of_this_process().memory(std::string(name), [&](std::shared_ptr<void> registration) {
-    return open_memory(options, kMemory + std::string(name), std::move(registration));
+    return open_memory(options, kMemory + std::string(name), MemoryStore::make(options.memory_limit),
+                       std::move(registration));
   }));
+}
+
+Database detail::CoreAccess::in_memory(Options options, std::shared_ptr<MemoryStore> store) {
+  return Database(open_memory(complete(std::move(options)), kMemory, std::move(store)));
 }
 
 Database::Database(std::shared_ptr<detail::Core> core) : core_(std::move(core)) {}

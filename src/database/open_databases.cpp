@@ -17,6 +17,14 @@ std::shared_ptr<Core> OpenDatabases::memory(const std::string& name, const Open&
   return join_or_open(memory_, name, Locking::shared, open);
 }
 
+void OpenDatabases::while_closed(const FileIdentity& identity, const std::function<void()>& work) {
+  static_cast<void>(ForkGeneration::watch());
+  const std::shared_ptr<Place> place = place_of(files_, identity);
+  const MutexLock opening(place->opening);
+  if (place->open != 0) throw UsageError("this process has the database open");
+  work();
+}
+
 template <class Key>
 std::shared_ptr<Core> OpenDatabases::join_or_open(Places<Key>& places, const Key& key, Locking locking,
                                                   const Open& open) {

@@ -30,6 +30,10 @@ class OpenDatabases {
   [[nodiscard]] std::shared_ptr<Core> file(const FileIdentity& identity, Locking locking, const Open& open);
   [[nodiscard]] std::shared_ptr<Core> memory(const std::string& name, const Open& open);
 
+  // Does something with a file that is not open here, and is not opened meanwhile.
+  // Throws UsageError when it is open.
+  void while_closed(const FileIdentity& identity, const std::function<void()>& work);
+
  private:
   // Where one database is opened, by one thread at a time.
   struct Place {

@@ -24,6 +24,7 @@ declare -A may_include=(
   [observe]="transaction sqlite base"
   [migrate]="transaction sqlite base"
   [database]="migrate observe care lane pool transaction sqlite vfs base"
+  [testing]="database care lane pool transaction sqlite vfs base"
   [cli]=""
 )
 pure_files="src/lane/admission.hpp src/lane/batch.hpp src/transaction/state.hpp"
