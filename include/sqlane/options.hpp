@@ -20,6 +20,10 @@
 
 namespace sqlane {
 
+namespace detail {
+class Clock;
+}
+
 // What a returned write survives. https://sqlite.org/pragma.html#pragma_synchronous
 enum class Durability : std::uint8_t {
   full,    // power loss: every commit is synced before it is acknowledged
@@ -121,6 +125,10 @@ struct Options {
 
   // Hears of what is rare.
   std::shared_ptr<MetricsListener> metrics{};
+
+  // The time that timeouts, ages and limits go by; null: the computer's. Made by
+  // sqlane::testing::ManualClock. The first Database of a file brings its clock.
+  std::shared_ptr<detail::Clock> clock{};
 
   // Options as text. The keys are those of docs/configuration.md; durations are
   // written as "250ms", "5s", "2min", sizes as "4096", "16MiB". What is not said

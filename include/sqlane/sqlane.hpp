@@ -7,6 +7,7 @@
 #include "sqlane/database.hpp"
 #include "sqlane/database_cache.hpp"
 #include "sqlane/error.hpp"
+#include "sqlane/executed_statement.hpp"
 #include "sqlane/health.hpp"
 #include "sqlane/histogram.hpp"
 #include "sqlane/lane.hpp"

@@ -1,11 +1,16 @@
 #pragma once
 
 // For the tests of those who use sqlane: link sqlane::testing. The fixture for
+// GoogleTest is in testing/fixture.hpp.
 
 #include <filesystem>
 
 #include "sqlane/database.hpp"
 #include "sqlane/options.hpp"
+#include "sqlane/testing/failures.hpp"
+#include "sqlane/testing/manual_clock.hpp"
+#include "sqlane/testing/recording.hpp"
+#include "sqlane/testing/stand_ins.hpp"
 
 namespace sqlane::testing {
 

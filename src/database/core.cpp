@@ -59,7 +59,7 @@ Core::Core(Options options, ConnectionSettings settings, std::shared_ptr<void> r
             clock_),
       governor_(
           static_cast<int>(options_.checkpoint_pages), [this] { return open(Role::checkpointer); },
-          [this](Clock::time_point deadline) { return readers_->base().core().wait_for_turnover(deadline); }, clock_),
+          [this](Clock::time_point deadline) { return wait_for_readers(deadline); }, clock_),
       health_([this](std::vector<Finding>& findings) { check(findings); }, health_listeners(options_)) {
   // Opens the writer now: whoever cannot open the file hears it here.
   lend_writer({}, CallSite::current()).give_back();
@@ -97,10 +97,16 @@ LaneHooks Core::hooks() {
           .sampled = [this](const WriteTrace& trace) { options_.on_write_sample.callback(trace); }};
 }
 
-// A commit that is synced costs so much that waiting for company pays.
+// A commit that is synced costs so much that waiting for company pays; but not
+// by a clock that may never go on.
 Clock::duration Core::linger() const {
   const bool syncs = options_.durability == Durability::full && !settings_.is_memory();
-  return std::chrono::microseconds(syncs ? 200 : 0);
+  return std::chrono::microseconds(syncs && options_.clock == nullptr ? 200 : 0);
+}
+
+// For a checkpoint's sake; likewise.
+bool Core::wait_for_readers(Clock::time_point deadline) {
+  return readers_->base().core().wait_for_turnover(options_.clock == nullptr ? deadline : clock_.now());
 }
 
 void Core::post(std::unique_ptr<PostedJob> job) {

@@ -105,13 +105,14 @@ class Core : public std::enable_shared_from_this<Core> {
   void shut_readers() noexcept;
   [[nodiscard]] LaneHooks hooks();
   [[nodiscard]] Clock::duration linger() const;
+  [[nodiscard]] bool wait_for_readers(Clock::time_point deadline);
 
   std::shared_ptr<void> registration_;  // until all connections are closed
 
   // Constant after construction.
-  Clock& clock_ = Clock::steady();
   const std::uint32_t generation_ = ForkGeneration::watch();
   const Options options_;
+  Clock& clock_ = options_.clock == nullptr ? Clock::steady() : *options_.clock;
   const ConnectionSettings settings_;
 
   std::atomic<Durability> durability_;

@@ -8,6 +8,7 @@
 #  3. Public headers include public headers only; every room may include those.
 #  4. The pure files include no room but base.
 #  5. src/cli uses public headers, and its own or those of benchmarks/.
+#  6. The kit for the tests of others, src/testing and include/sqlane/testing, is included by itself alone.
 set -euo pipefail
 cd "$1"
 
@@ -24,7 +25,7 @@ declare -A may_include=(
   [observe]="transaction sqlite base"
   [migrate]="transaction sqlite base"
   [database]="migrate observe care lane pool transaction sqlite vfs base"
-  [testing]="database care lane pool transaction sqlite vfs base"
+  [testing]="database lane pool transaction sqlite vfs base"
   [cli]=""
 )
 pure_files="src/lane/admission.hpp src/lane/batch.hpp src/transaction/state.hpp"
@@ -51,6 +52,11 @@ check() { # FILE:LINE, ROOM, "HEADER" or <HEADER>
     sqlite3.h | sqlite3ext.h | SQLiteCpp/*)
       if [[ $room != sqlite && $room != vfs ]]; then
         violation "$place" "$header belongs to src/sqlite and src/vfs"
+      fi
+      return ;;
+    sqlane/testing.hpp | sqlane/testing/*)
+      if [[ $room != testing && $file != include/sqlane/testing.hpp && $file != include/sqlane/testing/* ]]; then
+        violation "$place" "$header is for tests"
       fi
       return ;;
     sqlane/*) return ;;

@@ -178,10 +178,10 @@ TEST_F(HealthOfADatabase, IsOneForAllWhoShareTheFile) {
 TEST(HealthOfAMemoryDatabase, IsThatOfItsLane) {
   Database db = Database::in_memory({.acquire_timeout = 1ms});
   EXPECT_TRUE(db.health().is_healthy());
-  const Snapshot held = db.snapshot({"report.cpp", 12, "print_report"});
+  const Transaction held = db.begin(Behavior::immediate, {"report.cpp", 12, "write_report"});
   while (db.health().is_healthy()) std::this_thread::yield();
   EXPECT_EQ(db.health().verdict, Verdict::degraded);
-  EXPECT_TRUE(mentions(reason_of(db.health()), "report.cpp:12 (print_report)"));
+  EXPECT_TRUE(mentions(reason_of(db.health()), "report.cpp:12 (write_report)"));
 }
 
 // In the background

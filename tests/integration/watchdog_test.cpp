@@ -167,7 +167,7 @@ class CountingClock final : public Clock {
 
  private:
   std::atomic<int> waits_ = 0;
-  testing::ManualClock clock_;
+  testing::SteppedClock clock_;
 };
 
 class LaneWatch : public ::testing::Test {

@@ -103,7 +103,7 @@ class PoolFixture : public ::testing::Test {
     return {workshop_.make(), std::move(options), std::move(hooks), &clock_};
   }
 
-  ManualClock clock_;
+  SteppedClock clock_;
   Workshop workshop_;
 };
 

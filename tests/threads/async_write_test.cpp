@@ -570,7 +570,7 @@ class PostedToLane : public ::testing::Test {
     while (clock_.sleeping() != count) std::this_thread::yield();
   }
 
-  testing::ManualClock clock_;
+  testing::SteppedClock clock_;
   WriterLane lane_{{.open_writer =
                         [] {
                           return std::make_unique<Connection>(

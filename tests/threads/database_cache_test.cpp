@@ -60,7 +60,7 @@ class CacheAmongThreads : public ::testing::Test {
 
   testing::TemporaryFolder folder;
   std::size_t files_before = testing::count_open_files();
-  testing::ManualClock clock;
+  testing::SteppedClock clock;
   std::atomic<int> asked = 0;  // for options, so once for each opening
   std::unique_ptr<DatabaseCache> cache;
 };

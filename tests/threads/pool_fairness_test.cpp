@@ -32,8 +32,8 @@ using std::chrono::milliseconds;
 using testing::Crew;
 using testing::Dice;
 using testing::error_of;
-using testing::ManualClock;
 using testing::mentions;
+using testing::SteppedClock;
 using testing::Tool;
 using testing::Workshop;
 
@@ -68,7 +68,7 @@ class PoolFairness : public ::testing::Test {
 
   const unsigned seed_ = std::random_device{}();
   Dice dice_{seed_};
-  ManualClock clock_;
+  SteppedClock clock_;
   Workshop workshop_;
 };
 

@@ -28,7 +28,7 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using testing::Crew;
 using testing::Dice;
-using testing::ManualClock;
+using testing::SteppedClock;
 using testing::Tool;
 using testing::Workshop;
 
@@ -44,7 +44,7 @@ void expect_nothing_is_left(const Workshop& workshop) {
   workshop.expect_no_harm();
 }
 
-void await_sleeping(const ManualClock& clock, int threads) {
+void await_sleeping(const SteppedClock& clock, int threads) {
   while (clock.sleeping() != threads) std::this_thread::yield();
 }
 
@@ -299,7 +299,7 @@ TEST(PoolShutdown, ByDestroyingThePoolWaitsForThoseWhoDrainAndCloseIt) {
   Crew crew(4);
   for (int round = 0; round < kRounds && !::testing::Test::HasFailure(); ++round) {
     SCOPED_TRACE("seed " + std::to_string(seed) + ", round " + std::to_string(round));
-    ManualClock clock;
+    SteppedClock clock;
     Workshop workshop;
     auto pool = std::make_unique<ToolPool>(workshop.factory(), any_options(dice), PoolHooks<Tool>{}, &clock);
     std::optional<Lease> lease = pool->acquire();
@@ -367,7 +367,7 @@ TEST(PoolShutdown, ClosesWhatMaintenanceIsAsking) {
   //                           asks one whether it works
   // closes ---------------->
   //                           it does
-  ManualClock clock;
+  SteppedClock clock;
   Workshop workshop;
   std::latch asks(1);
   std::latch is_closed(1);
@@ -398,7 +398,7 @@ TEST(PoolShutdown, ClosesWhatIsBeingWarmedUpAndReportsItAsNobodys) {
   //                           makes one, warms it up
   // drains ---------------->
   //                           is done
-  ManualClock clock;
+  SteppedClock clock;
   Workshop workshop;
   std::latch warms_up(1);
   std::latch is_drained(1);
@@ -432,7 +432,7 @@ TEST(PoolShutdown, LendsNothingAfterASecondCloseThoughTheFirstIsStillAtIt) {
   // closes it as well
   // asks for the second one: ClosedError
   //                           goes on
-  ManualClock clock;
+  SteppedClock clock;
   Workshop workshop;
   std::latch closes(1);
   std::latch is_refused(1);
@@ -462,7 +462,7 @@ TEST(PoolShutdown, LeavesAloneWhatIsBeingClosed) {
   // main                      holder
   //                           returns one that is worn out: it is being closed
   // drains: nobody's -------> is done
-  ManualClock clock;
+  SteppedClock clock;
   Workshop workshop;
   std::latch closes(1);
   std::latch is_drained(1);
@@ -498,7 +498,7 @@ TEST(PoolShutdown, ByDestroyingThePoolWaitsForACallThatAsksWhetherOneWorks) {
   constexpr int kRounds = 400;
   Crew crew(2);
   for (int round = 0; round < kRounds; ++round) {
-    ManualClock clock;
+    SteppedClock clock;
     Workshop workshop;
     std::latch asks(1);
     std::atomic<bool> is_destroyed = false;

@@ -34,7 +34,7 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
-using testing::ManualClock;
+using testing::SteppedClock;
 using testing::Tool;
 using testing::Workshop;
 
@@ -506,7 +506,7 @@ INSTANTIATE_TEST_SUITE_P(All, PoolTortureOfLoad,
 // The pool and its users after the one idle tool, again and again.
 TEST(PoolTorture, TakesNothingFromUnderItsHolder) {
   constexpr int kUses = 200'000;
-  ManualClock clock;
+  SteppedClock clock;
   Workshop workshop(2);
   ToolPool pool(workshop.factory(),
                 {.max = 2, .upkeep = {.validation_interval = milliseconds(1), .maintenance = Maintenance::by_hand}},

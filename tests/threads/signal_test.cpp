@@ -38,12 +38,12 @@ void run_rounds(Await await) {
 }
 
 TEST(SignalRounds, EachIsSeenOnceAndNotTouchedAfterwards) {
-  testing::ManualClock clock;
+  testing::SteppedClock clock;
   run_rounds([&](Signal& signal) { EXPECT_TRUE(signal.await(clock, Clock::time_point::max(), kLooks)); });
 }
 
 TEST(SignalRounds, EachIsSeenAlthoughDeadlinesComeBefore) {
-  testing::ManualClock clock;
+  testing::SteppedClock clock;
   run_rounds([&](Signal& signal) {
     while (!signal.await(clock, clock.now(), kLooks)) {
     }

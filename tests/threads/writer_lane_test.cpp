@@ -42,7 +42,7 @@ class WriterLaneTest : public ::testing::Test {
     while (lane_.waiting() != count) std::this_thread::yield();
   }
 
-  testing::ManualClock clock_;
+  testing::SteppedClock clock_;
   std::atomic<int> opened_ = 0;
   std::atomic<int> released_ = 0;
   std::atomic<bool> opener_fails_ = false;

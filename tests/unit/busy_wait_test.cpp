@@ -171,7 +171,7 @@ TEST_F(BusyWaitTest, CountsTheLocksThatItMet) {
 }
 
 TEST(BusyWaitOfAThread, SleepsUntilItsClockSaysSo) {
-  testing::ManualClock clock;
+  testing::SteppedClock clock;
   OwnCounter met;
   BusyWait wait(clock, milliseconds(5), met);
   std::atomic<bool> has_tried = false;

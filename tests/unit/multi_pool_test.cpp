@@ -42,7 +42,7 @@ class MultiPoolTest : public ::testing::Test {
     return {choice, std::move(members)};
   }
 
-  testing::ManualClock clock_;
+  testing::SteppedClock clock_;
   std::string broken_;
 };
 

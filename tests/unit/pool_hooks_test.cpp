@@ -17,8 +17,8 @@ namespace {
 
 using std::chrono::milliseconds;
 using testing::kAtOnce;
-using testing::ManualClock;
 using testing::PooledThing;
+using testing::SteppedClock;
 using testing::ThingHooks;
 using testing::ThingPool;
 
@@ -89,7 +89,7 @@ static_assert(std::is_nothrow_move_assignable_v<ThingPool::Lease>);
 
 // Asked before each use.
 template <class T, class... Args>
-Pool<T> asking_pool(ManualClock& clock, PoolHooks<T> hooks, Args... args) {
+Pool<T> asking_pool(SteppedClock& clock, PoolHooks<T> hooks, Args... args) {
   return {[=] { return std::make_unique<T>(args...); },
           {.max = 1, .upkeep = {.validate_on_acquire = ValidateOnAcquire::always}},
           std::move(hooks),

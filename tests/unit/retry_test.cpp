@@ -91,7 +91,7 @@ class RetriesTest : public ::testing::Test {
     while (clock.sleeping() == 0) std::this_thread::yield();
   }
 
-  testing::ManualClock clock;
+  testing::SteppedClock clock;
 };
 
 TEST_F(RetriesTest, PausesBeforeTryingAgain) {

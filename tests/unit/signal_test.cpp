@@ -19,7 +19,7 @@ class SignalTest : public ::testing::Test {
     while (clock_.sleeping() != 1) std::this_thread::yield();
   }
 
-  testing::ManualClock clock_;
+  testing::SteppedClock clock_;
   Signal signal_;
 };
 

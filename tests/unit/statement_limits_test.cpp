@@ -25,7 +25,7 @@ class LimitsOfStatements : public ::testing::Test {
     EXPECT_TRUE(statement.step());
   }
 
-  testing::ManualClock clock_;
+  testing::SteppedClock clock_;
   Connection connection_{{.database = ":memory:", .memory = MemoryStore::make(0), .statement_cache = 4}, clock_};
 };
 

@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <iostream>
 #include <sqlane/sqlane.hpp>
+#include <sqlane/testing.hpp>
 #include <string>
 
 struct Note {
@@ -21,9 +22,11 @@ int main(int argc, char** argv) try {
     });
     db.close();
   }
-  const auto db = sqlane::Database::open(path);
+  const sqlane::testing::StatementRecording recording;
+  const auto db = sqlane::Database::open(path, recording.into());
   const auto notes = db.query<Note>("SELECT id, title FROM note ORDER BY id");
-  const bool is_found = notes.size() == 2 && notes[0].title == "first" && notes[1].title == "second";
+  const bool is_found = notes.size() == 2 && notes[0].title == "first" && notes[1].title == "second" &&
+                        recording.count_containing("FROM note") == 1;
   std::cout << notes.size() << " notes found\n";
   return is_found ? 0 : 1;
 } catch (const std::exception& error) {
