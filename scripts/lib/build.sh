@@ -15,6 +15,7 @@ test_packages=(
   clang libclang-rt-14-dev # the sanitizers' runtimes
   llvm                     # names in the sanitizers' reports
   clang-format gcovr
+  sqlite3 # the program that looks at our files from outside
 )
 
 # Prints those of the given packages that are not installed.

@@ -6,8 +6,10 @@
 #include <iterator>
 #include <utility>
 
+#include "database/open_databases.hpp"
 #include "sqlane/detail/statement.hpp"
 #include "sqlane/error.hpp"
+#include "sqlite/database_file.hpp"
 
 namespace sqlane::detail {
 namespace {
@@ -76,14 +78,7 @@ Core::Core(Options options, ConnectionSettings settings, std::shared_ptr<void> r
   readers_.emplace([this] { return open_reader(settings_); }, pool, reader_hooks(), &clock_);
   if (!options_.fallback.empty()) {
     pool.upkeep = {.breaker = options_.upkeep.breaker};  // nothing is opened before it is needed
-    fallback_.emplace(
-        [this] {
-          ConnectionSettings file = settings_;
-          file.database = options_.fallback.string();
-          file.locking = Locking::shared;
-          return open_reader(std::move(file));
-        },
-        pool, reader_hooks(), &clock_);
+    fallback_.emplace([this] { return open_fallback(); }, pool, reader_hooks(), &clock_);
   }
   if (options_.on_slow_write.callback) watchdog_.emplace(lane_, options_.on_slow_write);
   if (options_.health_interval) health_.start(*options_.health_interval);
@@ -202,6 +197,16 @@ std::unique_ptr<Connection> Core::open_reader(ConnectionSettings settings) {
   auto reader = std::make_unique<Connection>(std::move(settings), clock_);
   if (options_.metrics != nullptr) options_.metrics->on_connection_opened();
   return reader;
+}
+
+// The file can be another Database's as well.
+std::unique_ptr<Connection> Core::open_fallback() {
+  OpenDatabases::Use use = OpenDatabases::of_this_process().use(identity_of(options_.fallback));
+  ConnectionSettings settings = settings_;
+  settings.database = options_.fallback.string();
+  settings.locking = use.locking;
+  settings.registration = std::move(use.registration);
+  return open_reader(std::move(settings));
 }
 
 PoolHooks<Connection> Core::reader_hooks() {

@@ -38,11 +38,21 @@ std::shared_ptr<Core> OpenDatabases::join_or_open(Places<Key>& places, const Key
   }
   place->locking = locking;
   if (std::shared_ptr<Core> core = place->core.lock(); core != nullptr && core->join()) return core;
-  ++place->open;
-  const std::shared_ptr<void> registration(place.get(), [place](void*) { --place->open; });
-  std::shared_ptr<Core> core = open(registration);
+  std::shared_ptr<Core> core = open(register_at(place));
   place->core = core;
   return core;
+}
+
+OpenDatabases::Use OpenDatabases::use(const FileIdentity& identity) {
+  const std::shared_ptr<Place> place = place_of(files_, identity);
+  const MutexLock opening(place->opening);
+  if (place->open == 0) place->locking = Locking::shared;
+  return {.locking = place->locking, .registration = register_at(place)};
+}
+
+std::shared_ptr<void> OpenDatabases::register_at(const std::shared_ptr<Place>& place) {
+  ++place->open;
+  return {place.get(), [place](void*) { --place->open; }};
 }
 
 template <class Key>

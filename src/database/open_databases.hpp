@@ -34,13 +34,23 @@ class OpenDatabases {
   // Throws UsageError when it is open.
   void while_closed(const FileIdentity& identity, const std::function<void()>& work);
 
+  // For a connection to a file beside its Core, if it has one. It has to keep to
+  // how the file is open already, shared if it is not; nobody can open it
+  // otherwise as long as `registration` lives. Throws UsageError in a child of
+  // fork whose parent has it open.
+  struct Use {
+    Locking locking = Locking::shared;
+    std::shared_ptr<void> registration;
+  };
+  [[nodiscard]] Use use(const FileIdentity& identity);
+
  private:
   // Where one database is opened, by one thread at a time.
   struct Place {
     const std::uint32_t generation = ForkGeneration::now();
     Mutex opening;
     std::weak_ptr<Core> core;           // under `opening`
-    std::atomic<int> open = 0;          // Cores of it; more than one while guards outlive their Database
+    std::atomic<int> open = 0;          // Cores of it, several while guards outlive their Database; and other uses
     Locking locking = Locking::shared;  // of those, under `opening`
   };
   template <class Key>
@@ -50,6 +60,7 @@ class OpenDatabases {
   std::shared_ptr<Core> join_or_open(Places<Key>& places, const Key& key, Locking locking, const Open& open);
   template <class Key>
   static std::shared_ptr<Place> place_of(Places<Key>& places, const Key& key);
+  static std::shared_ptr<void> register_at(const std::shared_ptr<Place>& place);
 
   Places<FileIdentity> files_;  // under ForkGeneration::mutex()
   Places<std::string> memory_;  // likewise

@@ -47,6 +47,7 @@ struct ConnectionSettings {
   std::size_t page_cache = 0;                  // bytes
   std::shared_ptr<ConnectionRecord> record{};  // null: one of its own
   std::function<void(const ExecutedStatement&)> on_statement{};
+  std::shared_ptr<void> registration{};  // lives until the connection has been closed
 
   [[nodiscard]] bool is_memory() const { return memory != nullptr; }
 };

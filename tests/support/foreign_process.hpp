@@ -95,6 +95,12 @@ class ChildProcess {
   }
   [[nodiscard]] bool hear(std::string& line) { return from_child_.read(line); }
 
+  // Waits until it has ended by itself. 0: its body returned.
+  int join() {
+    int status = 0;
+    ::waitpid(std::exchange(process_, 0), &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
   void kill() {
     if (process_ <= 0) return;
     ::kill(process_, SIGKILL);

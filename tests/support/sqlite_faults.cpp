@@ -18,6 +18,7 @@ struct State {
   int version = 0;
   int threadsafe = -1;
   std::string journal_mode;
+  std::string unknown_vfs;
   int extra_pages = 0;
   const sqlite3* failed = nullptr;  // the connection whose last call was made to fail,
   int failed_code = 0;              // with this code
@@ -107,6 +108,7 @@ int FaultInjection::failures() const {
 void pretend_version(int version) { state().version = version; }
 void pretend_threadsafe(int value) { state().threadsafe = value; }
 void pretend_journal_mode(const char* mode) { state().journal_mode = mode == nullptr ? "" : mode; }
+void pretend_unknown_vfs(const char* name) { state().unknown_vfs = name == nullptr ? "" : name; }
 void pretend_extra_checkpoint_pages(int pages) { state().extra_pages = pages; }
 
 Handles handles() {
@@ -161,6 +163,11 @@ int sqlite3_extended_errcode(sqlite3* connection) {
   static const auto real = next<decltype(sqlite3_extended_errcode)>("sqlite3_extended_errcode");
   const std::lock_guard lock(state().mutex);
   return connection != nullptr && state().failed == connection ? state().failed_code : real(connection);
+}
+
+sqlite3_vfs* sqlite3_vfs_find(const char* name) {
+  static const auto real = next<decltype(sqlite3_vfs_find)>("sqlite3_vfs_find");
+  return name != nullptr && name == state().unknown_vfs ? nullptr : real(name);
 }
 
 int sqlite3_open_v2(const char* name, sqlite3** connection, int flags, const char* vfs) {

@@ -46,6 +46,8 @@ void pretend_version(int version);
 void pretend_threadsafe(int value);
 // The value that the next `PRAGMA journal_mode` seems to answer; null for the truth.
 void pretend_journal_mode(const char* mode);
+// The file system that this engine seems to have been built without; null for the truth.
+void pretend_unknown_vfs(const char* name);
 // The next checkpoint reports this many more pages copied than there are.
 void pretend_extra_checkpoint_pages(int pages);
 

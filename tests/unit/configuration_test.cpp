@@ -230,11 +230,13 @@ TEST(Configuration, IsDocumentedKeyByKey) {
 TEST(Configuration, ReadsTheSameFromMapUriAndEnvironment) {
   const Map values{{"path", "a b.db"},        {"readers", "8"},    {"durability", "normal"},  {"page_cache", "64MiB"},
                    {"batch_run_time", "1ms"}, {"max_uses", "100"}, {"lifetime_jitter", ".5"}, {"adaptive_least", "2"},
-                   {"fallback", "r&d.db"},    {"breaker", "off"}};
+                   {"fallback", "r&d.db"},    {"breaker", "off"},  {"locking", "exclusive"},  {"memory_limit", "1GiB"}};
   Options expected;
   expected.path = "a b.db";
   expected.readers = 8;
   expected.durability = Durability::normal;
+  expected.locking = Locking::exclusive;
+  expected.memory_limit = 1U << 30U;
   expected.page_cache = 64U << 20U;
   expected.batch.run_time = 1000us;
   expected.upkeep.max_uses = 100;
@@ -245,8 +247,9 @@ TEST(Configuration, ReadsTheSameFromMapUriAndEnvironment) {
 
   EXPECT_EQ(shown(Options::from_map(values)), shown(expected));
   EXPECT_EQ(
-      shown(Options::from_uri("file:a%20b.db?readers=8&durability=normal&page_cache=64MiB&batch_run_time=1ms&max_uses="
-                              "100&lifetime_jitter=.5&adaptive_least=2&fallback=r%26d.db&breaker=off")),
+      shown(Options::from_uri(
+          "file:a%20b.db?readers=8&durability=normal&page_cache=64MiB&batch_run_time=1ms&max_uses="
+          "100&lifetime_jitter=.5&adaptive_least=2&fallback=r%26d.db&breaker=off&locking=exclusive&memory_limit=1GiB")),
       shown(expected));
   std::vector<std::unique_ptr<Variable>> variables;
   for (const auto& [key, value] : values) {
@@ -408,6 +411,8 @@ TEST(ConfiguredShares, AreFromZeroToOne) {
 
 TEST(ConfiguredChoices, AreNamedAsInTheHeader) {
   EXPECT_EQ(from("durability", "normal").durability, Durability::normal);
+  EXPECT_EQ(from("locking", "exclusive").locking, Locking::exclusive);
+  EXPECT_EQ(from("locking", "shared").locking, Locking::shared);
   EXPECT_EQ(from("warm_up", "at_start").upkeep.warm_up, WarmUp::at_start);
   EXPECT_EQ(from("validate_on_acquire", "if_idle_longer_than").upkeep.validate_on_acquire,
             ValidateOnAcquire::if_idle_longer_than);
@@ -416,6 +421,7 @@ TEST(ConfiguredChoices, AreNamedAsInTheHeader) {
   EXPECT_EQ(from("overstaying", "interrupted").upkeep.overstaying, Overstaying::interrupted);
   EXPECT_EQ(from("maintenance", "by_hand").upkeep.maintenance, Maintenance::by_hand);
   EXPECT_EQ(refusal("durability", "Full"), "durability must be full or normal");
+  EXPECT_EQ(refusal("locking", "Exclusive"), "locking must be shared or exclusive");
   EXPECT_EQ(refusal("validate_on_acquire", ""), "validate_on_acquire must be never, if_idle_longer_than or always");
   EXPECT_EQ(refusal("breaker", "true"), "breaker must be on or off");
 }
