@@ -137,13 +137,13 @@ void raw(benchmark::State& state, Load load, const char* synchronous) {
   });
 }
 
-void sqlane(benchmark::State& state, Load load, Durability durability) {
+void sqlane(benchmark::State& state, Load load, Durability durability, Locking locking = Locking::shared) {
   struct Item {
     std::int64_t id;
     std::string name;
     double price;
   };
-  Database db = Database::open(fresh_file(), {.readers = 8, .durability = durability});
+  Database db = Database::open(fresh_file(), {.readers = 8, .durability = durability, .locking = locking});
   db.execute("CREATE TABLE note (id INTEGER PRIMARY KEY, title TEXT NOT NULL, body TEXT)");
   run_threads(state, load, [&](int) -> Work {
     return {
@@ -190,6 +190,8 @@ const bool added = [] {
   add("W6 100 threads, 10 % writes, full/sqlane", [=](auto& state) { sqlane(state, mixed, Durability::full); });
   add("W6n 100 threads, 10 % writes, normal/raw", [=](auto& state) { raw(state, mixed, "NORMAL"); });
   add("W6n 100 threads, 10 % writes, normal/sqlane", [=](auto& state) { sqlane(state, mixed, Durability::normal); });
+  add("W6n 100 threads, 10 % writes, normal, exclusive/sqlane",
+      [=](auto& state) { sqlane(state, mixed, Durability::normal, Locking::exclusive); });
   return true;
 }();
 

@@ -1,7 +1,9 @@
 #include <benchmark/benchmark.h>
 #include <cstdio>
 #include <map>
+#include <sqlane/process.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace {
@@ -41,6 +43,10 @@ class RatioReporter final : public benchmark::ConsoleReporter {
 int main(int argc, char** argv) {
   // Interleaved, so that both sides of a pair see the machine in the same moods.
   std::vector<char*> arguments(argv, argv + argc);
+  // A process has them or has not, so that takes two runs to compare.
+  if (std::erase_if(arguments, [](std::string_view given) { return given == "--memory_statistics=off"; }) != 0) {
+    sqlane::configure_process({.memory_statistics = sqlane::MemoryStatistics::off});
+  }
   std::string repetitions = "--benchmark_repetitions=7";
   std::string interleaved = "--benchmark_enable_random_interleaving=true";
   std::string aggregates = "--benchmark_report_aggregates_only=true";

@@ -15,6 +15,7 @@
 #include "sqlane/options.hpp"
 #include "sqlane/pool.hpp"
 #include "sqlane/pool_options.hpp"
+#include "sqlane/process.hpp"
 #include "sqlane/registry.hpp"
 #include "sqlane/retry.hpp"
 #include "sqlane/rows.hpp"

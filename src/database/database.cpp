@@ -66,7 +66,6 @@ void expect_own_process(const Core& core) {
 std::shared_ptr<Core> open_memory(const Options& options, std::string name, std::shared_ptr<MemoryStore> store,
                                   std::shared_ptr<void> registration = nullptr) {
   if (!options.fallback.empty()) throw UsageError("Options::fallback is for a database in a file");
-  if (options.locking != Locking::shared) throw UsageError("Options::locking is for a database in a file");
   ConnectionSettings settings = settings_for(options, std::move(name));
   settings.memory = std::move(store);
   return Core::open(options, std::move(settings), std::move(registration));

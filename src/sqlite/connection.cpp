@@ -144,6 +144,7 @@ void Connection::configure() {
       [](void* self, sqlite3*, const char*, int pages) {
         auto& connection = *static_cast<Connection*>(self);
         connection.wal_pages_ = pages;
+        connection.has_logged_ = true;
         connection.record_->wal_pages.store(static_cast<std::uint64_t>(pages), std::memory_order_relaxed);
         return SQLITE_OK;
       },
@@ -340,7 +341,8 @@ void Connection::begin_snapshot() {
   run_or_fail(Control::pin);
 }
 
-void Connection::commit() {
+Connection::Committed Connection::commit() {
+  has_logged_ = false;
   // BUSY leaves the transaction open, to be committed again.
   for (int attempt = 0;; ++attempt) {
     commit_started_ = false;
@@ -350,6 +352,7 @@ void Connection::commit() {
     if (!can_wait || !busy_wait_.wait(attempt)) fail(code, text_of(Control::commit));
   }
   expects_transaction_ = false;
+  return has_logged_ ? Committed::changes : Committed::nothing;
 }
 
 void Connection::rollback() noexcept {

@@ -76,7 +76,8 @@ class Connection {
   // BEGIN IMMEDIATE, or false at once when somebody else has the write lock.
   [[nodiscard]] bool try_begin();
   void begin_snapshot();  // a read transaction, whose state is fixed now
-  void commit();          // CommitOutcomeUnknown, or an error with the transaction still open
+  enum class Committed : std::uint8_t { nothing, changes };
+  Committed commit();  // CommitOutcomeUnknown, or an error with the transaction still open
   void rollback() noexcept;
   void open_savepoint();
   void release_savepoint();
@@ -235,6 +236,7 @@ class Connection {
   bool expects_transaction_ = false;
   bool defers_keys_ = false;     // a job has put off foreign keys to the end of the transaction
   bool commit_started_ = false;  // by the current statement; set by SQLite's commit hook
+  bool has_logged_ = false;      // the newest COMMIT has written to the log; set by SQLite's hook of the log
   bool is_broken_ = false;
 };
 

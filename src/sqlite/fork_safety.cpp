@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sqlite3.h>
 
+#include "base/fork.hpp"
 #include "sqlane/error.hpp"
 
 namespace sqlane::detail {
@@ -26,7 +27,11 @@ void leave_all() {
 
 void keep_whole_across_forks() {
   static const int code = [] {
-    sqlite3_initialize();  // makes the mutexes
+    static_cast<void>(ForkGeneration::watch());
+    {
+      const MutexLock lock(ForkGeneration::mutex());  // not beside configure_process()
+      sqlite3_initialize();                           // makes the mutexes
+    }
     return ::pthread_atfork(&enter_all, &leave_all, &leave_all);
   }();
   if (code != 0) throw Error("out of memory: cannot watch for forks");

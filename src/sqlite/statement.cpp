@@ -170,8 +170,10 @@ std::string_view Statement::text(int column, std::string_view wanted) const {
 std::span<const std::byte> Statement::blob(int column, std::string_view wanted) const {
   sqlite3_value* const value = sqlite3_column_value(handle_, column);
   if (sqlite3_value_type(value) != SQLITE_BLOB) fail_column(column, wanted, "");
+  const auto size = static_cast<std::size_t>(sqlite3_value_bytes(value));
   const void* const data = sqlite3_value_blob(value);  // null for an empty one
-  return {static_cast<const std::byte*>(data), static_cast<std::size_t>(sqlite3_value_bytes(value))};
+  if (data == nullptr && size != 0) connection_->fail(SQLITE_NOMEM, cached_->text);
+  return {static_cast<const std::byte*>(data), size};
 }
 
 void Statement::fail_column(int column, std::string_view wanted, std::string_view why) const {

@@ -48,8 +48,9 @@ std::int64_t Transaction::last_insert_rowid() const noexcept {
 void Transaction::commit() {
   expect_control();
   expect_complete();
+  detail::Connection::Committed committed{};
   try {
-    connection_->commit();
+    committed = connection_->commit();
   } catch (const CommitOutcomeUnknown&) {
     end(*detail::next_state(state_, TransactionEvent::commit_lost));
     throw;
@@ -58,7 +59,7 @@ void Transaction::commit() {
     throw;
   }
   try {
-    connection_->expect_reachable();
+    if (committed == detail::Connection::Committed::changes) connection_->expect_reachable();
   } catch (const IoError&) {  // committed, but to a file that nobody finds
     end(*detail::next_state(state_, TransactionEvent::commit_lost));
     throw;

@@ -143,7 +143,6 @@ TEST(MemoryDatabase, TakesNoMoreThanItsLimitAndGoesOnThen) {
 }
 
 TEST(MemoryDatabase, RefusesOptionsOfFiles) {
-  EXPECT_THROW(static_cast<void>(Database::in_memory({.locking = Locking::exclusive})), UsageError);
   EXPECT_THROW(static_cast<void>(Database::in_memory({.fallback = "a.db"})), UsageError);
   const testing::TemporaryFolder folder;
   EXPECT_THROW(static_cast<void>(Database::open(folder / "a.db", {.memory_limit = 1})), UsageError);
