@@ -6,6 +6,7 @@
 #include <memory>
 #include <random>
 #include <sqlane/sqlane.hpp>
+#include <sqlane/testing.hpp>
 #include <string>
 #include <thread>
 #include <vector>
@@ -14,6 +15,7 @@
 
 // W5, W5n: one-INSERT transactions of many threads. W6: 100 threads, 90 % point
 // reads, 10 % write transactions. The raw side has a connection for each thread.
+// W8: the mixture of W6 by 8 threads on a database in memory.
 //
 // Besides the time per operation of all threads together: the latency of writes
 // in µs (p50, p99, p99.9, max), and how many operations the least-served thread
@@ -137,13 +139,12 @@ void raw(benchmark::State& state, Load load, const char* synchronous) {
   });
 }
 
-void sqlane(benchmark::State& state, Load load, Durability durability, Locking locking = Locking::shared) {
+void sqlane(benchmark::State& state, Load load, Database db) {
   struct Item {
     std::int64_t id;
     std::string name;
     double price;
   };
-  Database db = Database::open(fresh_file(), {.readers = 8, .durability = durability, .locking = locking});
   db.execute("CREATE TABLE note (id INTEGER PRIMARY KEY, title TEXT NOT NULL, body TEXT)");
   run_threads(state, load, [&](int) -> Work {
     return {
@@ -153,6 +154,14 @@ void sqlane(benchmark::State& state, Load load, Durability durability, Locking l
               benchmark::DoNotOptimize(db.query_optional<Item>("SELECT id, name, price FROM item WHERE id = ?", id));
             }};
   });
+}
+
+void sqlane(benchmark::State& state, Load load, Durability durability, Locking locking = Locking::shared) {
+  sqlane(state, load, Database::open(fresh_file(), {.readers = 8, .durability = durability, .locking = locking}));
+}
+
+void sqlane_memory(benchmark::State& state, Load load) {
+  sqlane(state, load, testing::load(item_database(kRows), {.readers = 8}));
 }
 
 // The same by closures of two statements, which take a savepoint each.
@@ -192,6 +201,8 @@ const bool added = [] {
   add("W6n 100 threads, 10 % writes, normal/sqlane", [=](auto& state) { sqlane(state, mixed, Durability::normal); });
   add("W6n 100 threads, 10 % writes, normal, exclusive/sqlane",
       [=](auto& state) { sqlane(state, mixed, Durability::normal, Locking::exclusive); });
+  const Load few{.threads = 8, .writes_percent = 10};
+  add("W8 in memory, 8 threads, 10 % writes/sqlane", [=](auto& state) { sqlane_memory(state, few); });
   return true;
 }();
 
