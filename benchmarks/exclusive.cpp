@@ -16,9 +16,10 @@
 // The database has been written to before, as those that are in use have: while
 // the log is empty, each transaction on either side asks for the file's size.
 //
-// At durability full the raw side has all of SQLite's defaults: a checkpoint
-// every 1000 pages, in the middle of whichever commit reaches them. Before that
-// the log has started over once: one that still grows takes 1.5 times as long.
+// At durability full the raw side has SQLite's defaults, once with a write-ahead
+// log (a checkpoint every 1000 pages, in the middle of whichever commit reaches
+// them) and once with the rollback journal that is the default. Before that the
+// log has started over once: one that still grows takes 1.5 times as long.
 
 namespace sqlane::benchmarks {
 namespace {
@@ -44,6 +45,15 @@ class RandomId {
  private:
   unsigned rows_;
   std::minstd_rand random_{1};
+};
+
+// One after the other: several changes of a page are one page to a checkpoint.
+class NextId {
+ public:
+  std::int64_t operator()() { return next_++ % kFew + 1; }
+
+ private:
+  std::int64_t next_ = 0;
 };
 
 std::filesystem::path fresh_file() {
@@ -125,12 +135,12 @@ void empty_write_sqlane(benchmark::State& state) {
   for (auto _ : state) db.write([](Transaction&) {});
 }
 
-void update_raw(benchmark::State& state) {
+template <class Id>
+void update_raw(benchmark::State& state, Id id) {
   RawConnection connection(fresh_copy(), "NORMAL");
   const RawStatement begin = connection.prepare("BEGIN IMMEDIATE");
   const RawStatement update = connection.prepare("UPDATE item SET price = price + 1 WHERE id = ?");
   const RawStatement commit = connection.prepare("COMMIT");
-  RandomId id(kFew);
   for (auto _ : state) {
     run(begin.get());
     sqlite3_bind_int64(update.get(), 1, id());
@@ -139,15 +149,16 @@ void update_raw(benchmark::State& state) {
   }
 }
 
-void update_sqlane(benchmark::State& state) {
+template <class Id>
+void update_sqlane(benchmark::State& state, Id id) {
   Database db = Database::open(fresh_copy(), {.durability = Durability::normal, .locking = Locking::exclusive});
-  RandomId id(kFew);
   for (auto _ : state) db.execute("UPDATE item SET price = price + 1 WHERE id = ?", id());
 }
 
-void durable_insert_raw(benchmark::State& state) {
+void durable_insert_raw(benchmark::State& state, const char* journal_mode) {
   RawConnection connection(fresh_file(), "FULL");
   connection.exec("PRAGMA cache_size=-2000");
+  connection.exec(journal_mode);
   connection.exec("CREATE TABLE note (id INTEGER PRIMARY KEY, title TEXT NOT NULL, body TEXT)");
   const RawStatement begin = connection.prepare("BEGIN IMMEDIATE");
   const RawStatement insert = connection.prepare("INSERT INTO note (title, body) VALUES ('a title', 'body')");
@@ -174,12 +185,22 @@ void durable_insert_exclusive(benchmark::State& state) { durable_insert_sqlane(s
 
 BENCHMARK(empty_write_raw)->Name("exclusive, empty write transaction/raw");
 BENCHMARK(empty_write_sqlane)->Name("exclusive, empty write transaction/sqlane");
-BENCHMARK(update_raw)->Name("exclusive, one-row UPDATE, normal/raw");
-BENCHMARK(update_sqlane)->Name("exclusive, one-row UPDATE, normal/sqlane");
-BENCHMARK(durable_insert_raw)->Name("one-row transaction, full, shared/raw")->UseRealTime();
+BENCHMARK_CAPTURE(update_raw, , NextId())->Name("exclusive, one-row UPDATE, normal, in order/raw");
+BENCHMARK_CAPTURE(update_sqlane, , NextId())->Name("exclusive, one-row UPDATE, normal, in order/sqlane");
+BENCHMARK_CAPTURE(update_raw, , RandomId(kFew))->Name("exclusive, one-row UPDATE, normal, random/raw");
+BENCHMARK_CAPTURE(update_sqlane, , RandomId(kFew))->Name("exclusive, one-row UPDATE, normal, random/sqlane");
+BENCHMARK_CAPTURE(durable_insert_raw, , "PRAGMA journal_mode=WAL")
+    ->Name("one-row transaction, full, shared/raw")
+    ->UseRealTime();
 BENCHMARK(durable_insert_shared)->Name("one-row transaction, full, shared/sqlane")->UseRealTime();
-BENCHMARK(durable_insert_raw)->Name("one-row transaction, full, exclusive/raw")->UseRealTime();
+BENCHMARK_CAPTURE(durable_insert_raw, , "PRAGMA journal_mode=WAL")
+    ->Name("one-row transaction, full, exclusive/raw")
+    ->UseRealTime();
 BENCHMARK(durable_insert_exclusive)->Name("one-row transaction, full, exclusive/sqlane")->UseRealTime();
+BENCHMARK_CAPTURE(durable_insert_raw, , "PRAGMA journal_mode=DELETE")
+    ->Name("one-row transaction, all defaults of SQLite/raw")
+    ->UseRealTime();
+BENCHMARK(durable_insert_shared)->Name("one-row transaction, all defaults of SQLite/sqlane")->UseRealTime();
 
 const bool added = [] {
   for (const int rows : {kFew, kMany}) {
