@@ -69,8 +69,9 @@ struct Options {
   // The same for all Databases of one file in a process; of no account for one in memory.
   Locking locking = Locking::shared;
 
-  // What a memory database may take at most, its log included, in bytes; 0: no
-  // limit. A write beyond is a DiskFullError. UsageError for a file.
+  // What a memory database may take at most, in bytes; 0: no limit. A quarter is
+  // for its log, and so for one transaction. A write beyond is a DiskFullError,
+  // after which deleting still works. UsageError for a file.
   std::size_t memory_limit = 0;
 
   // How long a call waits for a reader or for the writer lane before TimeoutError.

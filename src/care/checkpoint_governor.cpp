@@ -30,14 +30,23 @@ CheckpointGovernor::CheckpointGovernor(int every, OpenCheckpointer open_checkpoi
 
 bool CheckpointGovernor::is_due(Connection& writer) noexcept {
   const int pages = writer.wal_pages();
-  if (pages < history_.pages_at_last_copy) history_ = {};  // the log has started over
-  return decide_checkpoint(pages, every_, history_) != CheckpointStep::none;
+  if (has_started_over(writer, pages)) history_ = {};
+  if (writer.take_lack_of_room() && pages > 0) lacks_room_ = true;
+  return lacks_room_ || decide_checkpoint(pages, every_, history_) != CheckpointStep::none;
+}
+
+// Also where it is as large again as it was, or larger.
+bool CheckpointGovernor::has_started_over(const Connection& writer, int pages) const noexcept {
+  if (pages < history_.pages_at_last_copy) return true;
+  return pages >= every_ && static_cast<std::uint32_t>(pages) == writer.pages_written() - written_at_last_copy_;
 }
 
 void CheckpointGovernor::checkpoint(Connection& writer) noexcept {
   const int pages = writer.wal_pages();
-  const CheckpointStep step = decide_checkpoint(pages, every_, history_);
+  const CheckpointStep step =
+      std::exchange(lacks_room_, false) ? CheckpointStep::reset : decide_checkpoint(pages, every_, history_);
   history_.pages_at_last_copy = pages;
+  written_at_last_copy_ = writer.pages_written();
   try {
     if (step == CheckpointStep::copy) {
       static_cast<void>(copy(writer));

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -69,6 +70,7 @@ class CheckpointGovernor {
   [[nodiscard]] bool copy(Connection& writer);
 
  private:
+  [[nodiscard]] bool has_started_over(const Connection& writer, int pages) const noexcept;
   [[nodiscard]] bool wait_for_readers();
 
   // Constant after construction.
@@ -80,6 +82,8 @@ class CheckpointGovernor {
   // Of the lane's holder.
   std::unique_ptr<Connection> checkpointer_;  // opened when first needed
   CheckpointHistory history_;
+  std::uint32_t written_at_last_copy_ = 0;  // pages that the writer had written to the log by then
+  bool lacks_room_ = false;
   std::exception_ptr corruption_;
 
   std::atomic<bool> is_sound_ = true;

@@ -60,7 +60,7 @@ Core::Core(Options options, ConnectionSettings settings, std::shared_ptr<void> r
              .sample_every = options_.on_write_sample.callback ? options_.on_write_sample.every : 0},
             clock_),
       governor_(
-          static_cast<int>(options_.checkpoint_pages), [this] { return open(Role::checkpointer); },
+          checkpoint_pages(), [this] { return open(Role::checkpointer); },
           [this](Clock::time_point deadline) { return wait_for_readers(deadline); }, clock_),
       health_([this](std::vector<Finding>& findings) { check(findings); }, health_listeners(options_)) {
   // Opens the writer now: whoever cannot open the file hears it here.
@@ -90,6 +90,16 @@ LaneHooks Core::hooks() {
           .needs_care = [this](Connection& writer) { return governor_.is_due(writer); },
           .care = [this](Connection& writer) { governor_.checkpoint(writer); },
           .sampled = [this](const WriteTrace& trace) { options_.on_write_sample.callback(trace); }};
+}
+
+// A log of limited size is copied back long before it is full.
+int Core::checkpoint_pages() const {
+  constexpr std::size_t kParts = 4;
+  std::size_t pages = options_.checkpoint_pages;
+  if (settings_.is_memory() && settings_.memory->log_limit() != 0) {
+    pages = std::clamp<std::size_t>(settings_.memory->log_limit() / kParts / MemoryFile::kChunk, 1, pages);
+  }
+  return static_cast<int>(pages);
 }
 
 // A commit that is synced costs so much that waiting for company pays; but not

@@ -105,6 +105,7 @@ class Core : public std::enable_shared_from_this<Core> {
   [[nodiscard]] std::unique_ptr<Connection> open_writer();
   void shut_readers() noexcept;
   [[nodiscard]] LaneHooks hooks();
+  [[nodiscard]] int checkpoint_pages() const;
   [[nodiscard]] Clock::duration linger() const;
   [[nodiscard]] bool wait_for_readers(Clock::time_point deadline);
 

@@ -138,6 +138,7 @@ void Connection::configure() {
   expect_writable();
   switch_to_wal();
   set_durability(settings_.durability);
+  if (settings_.is_memory() && settings_.memory->database_limit() != 0) limit_pages();
   if (spill_breaks_savepoints(sqlite3_libversion_number())) pragma("PRAGMA cache_spill=OFF");
   sqlite3_wal_hook(
       handle(),
@@ -202,6 +203,13 @@ void Connection::switch_to_wal() {
       if (!busy_wait_.wait(attempt)) throw;
     }
   }
+}
+
+// A statement that would make the database too large fails by itself; that the
+// log had no room would be found out by COMMIT, or by a checkpoint.
+void Connection::limit_pages() {
+  const std::size_t pages = settings_.memory->database_limit() / std::stoul(pragma("PRAGMA page_size"));
+  pragma(("PRAGMA max_page_count=" + std::to_string(std::max<std::size_t>(pages, 1))).c_str());
 }
 
 void Connection::set_durability(Durability durability) {
@@ -495,6 +503,13 @@ std::size_t Connection::page_cache_bytes() const noexcept {
   return static_cast<std::size_t>(bytes);
 }
 
+std::uint32_t Connection::pages_written() const noexcept {
+  int pages = 0;
+  int highest = 0;
+  sqlite3_db_status(handle(), SQLITE_DBSTATUS_CACHE_WRITE, &pages, &highest, 0);
+  return static_cast<std::uint32_t>(pages);
+}
+
 bool Connection::in_transaction() const noexcept { return sqlite3_get_autocommit(handle()) == 0; }
 
 void Connection::throw_lost_transaction() const {
@@ -699,6 +714,7 @@ void Connection::fail(int code, std::string_view sql) {
   failure.outcome_unknown = ended && commit_started_ && !settings_.is_memory();
   const bool reconnects = classify(failure.extended_code).recovery == Recovery::reconnect;
   if (failure.outcome_unknown || reconnects) is_broken_ = true;
+  if ((code & 0xff) == SQLITE_FULL && settings_.is_memory()) lacks_room_ = true;
   record_->errors.add();
   if (speaks_against_connection(failure.extended_code)) {
     record_->faults.add();

@@ -127,6 +127,13 @@ class Connection {
   // Memory that the page cache takes: changed pages stay there up to the commit.
   [[nodiscard]] std::size_t page_cache_bytes() const noexcept;
 
+  // Whether a memory database was at its limit since the last call. A log that
+  // starts over needs less.
+  [[nodiscard]] bool take_lack_of_room() noexcept { return std::exchange(lacks_room_, false); }
+
+  // Pages that it has ever written to the log, or to the database; wraps around.
+  [[nodiscard]] std::uint32_t pages_written() const noexcept;
+
   // Pages in the write-ahead log as of this connection's newest commit.
   [[nodiscard]] int wal_pages() const noexcept { return wal_pages_; }
 
@@ -196,6 +203,7 @@ class Connection {
   [[noreturn]] void throw_lost_transaction() const;
   void configure();
   void switch_to_wal();
+  void limit_pages();
   void tell_of_statements();
   void begin_limited_statement();
   void expect_not_interrupted(int code, const Failure& failure) const;
@@ -237,6 +245,7 @@ class Connection {
   bool defers_keys_ = false;     // a job has put off foreign keys to the end of the transaction
   bool commit_started_ = false;  // by the current statement; set by SQLite's commit hook
   bool has_logged_ = false;      // the newest COMMIT has written to the log; set by SQLite's hook of the log
+  bool lacks_room_ = false;
   bool is_broken_ = false;
 };
 

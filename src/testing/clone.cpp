@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <new>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -56,25 +57,35 @@ void read_into(MemoryStore& store, FileKind kind, const std::filesystem::path& p
   while (stream) {
     stream.read(reinterpret_cast<char*>(block.data()), static_cast<std::streamsize>(block.size()));
     const auto bytes = static_cast<std::size_t>(stream.gcount());
-    if (bytes > 0 && !file->write(block.data(), bytes, file->size())) {
-      throw DiskFullError("\"" + path.string() + "\" is larger than Options::memory_limit",
-                          {.database = path.string()});
-    }
+    if (bytes > 0 && !file->write(block.data(), bytes, file->size())) throw std::bad_alloc();
   }
   if (stream.bad()) throw IoError("reading \"" + path.string() + "\" failed", {.database = path.string()});
+}
+
+// A log that is longer than a limited store has room for has to be copied back first.
+std::shared_ptr<MemoryStore> within(std::size_t limit, const std::shared_ptr<MemoryStore>& whole) {
+  if (limit == 0) return whole;
+  {
+    ConnectionSettings settings = destination(Options());
+    settings.memory = whole;
+    const Connection last(std::move(settings));
+  }
+  std::shared_ptr<MemoryStore> store = MemoryStore::make(limit);
+  if (store->share(*whole)) return store;
+  throw DiskFullError("the database is larger than Options::memory_limit allows", {.database = ":memory:"});
 }
 
 }  // namespace
 
 Database clone(const Database& original, Options options) {
-  Core& core = CoreAccess::core(original);
   const std::shared_ptr<MemoryStore> store = MemoryStore::make(options.memory_limit);
-  if (!core.share_memory(*store)) {
-    ConnectionSettings to = destination(options);
-    to.memory = store;
-    copy_snapshot(original, std::move(to));
-  }
-  return CoreAccess::in_memory(std::move(options), store);
+  if (CoreAccess::core(original).share_memory(*store)) return CoreAccess::in_memory(std::move(options), store);
+  const std::shared_ptr<MemoryStore> whole = MemoryStore::make(0);
+  ConnectionSettings to = destination(options);
+  to.memory = whole;
+  copy_snapshot(original, std::move(to));
+  const std::size_t limit = options.memory_limit;
+  return CoreAccess::in_memory(std::move(options), within(limit, whole));
 }
 
 void save(const Database& original, const std::filesystem::path& file) {
@@ -97,17 +108,18 @@ void save(const Database& original, const std::filesystem::path& file) {
 // own beside it, or change them. Nobody has it open here, whose locks would end
 // with the reading (https://sqlite.org/howtocorrupt.html, 2.2).
 Database load(const std::filesystem::path& file, Options options) {
-  const std::shared_ptr<MemoryStore> store = MemoryStore::make(options.memory_limit);
+  const std::shared_ptr<MemoryStore> whole = MemoryStore::make(0);
   detail::OpenDatabases::of_this_process().while_closed(detail::identity_of(file), [&] {
-    read_into(*store, FileKind::database, file);
+    read_into(*whole, FileKind::database, file);
     for (const auto& [kind, suffix] : kBeside) {
       std::filesystem::path beside = file;
       beside += suffix;
-      if (std::filesystem::exists(beside)) read_into(*store, kind, beside);
+      if (std::filesystem::exists(beside)) read_into(*whole, kind, beside);
     }
   });
   try {
-    return CoreAccess::in_memory(std::move(options), store);
+    const std::size_t limit = options.memory_limit;
+    return CoreAccess::in_memory(std::move(options), within(limit, whole));
   } catch (const OpenError& error) {
     throw OpenError("cannot load \"" + file.string() + "\": " + error.what(),
                     {.code = error.code(), .extended_code = error.extended_code(), .database = file.string()});

@@ -22,7 +22,8 @@ class DatabaseLock {
   };
 
   // Raises the level of one who has `held`, which tells how far it came. False
-  // when others are in the way.
+  // when others are in the way. Who wants to be alone straight from shared (to
+  // clean up after a log, or a crash) keeps nobody out by failing.
   [[nodiscard]] bool raise(const void* holder, Level& held, Level wanted) SQLANE_EXCLUDES(mutex_) {
     const MutexLock lock(mutex_);
     if (held >= wanted) return true;
@@ -33,6 +34,7 @@ class DatabaseLock {
     }
     if (wanted == Level::shared) return true;
     if (writer_ != nullptr && writer_ != holder) return false;
+    if (wanted == Level::exclusive && held == Level::shared && sharing_ > 1) return false;
     writer_ = holder;
     if (held < Level::reserved) held = Level::reserved;
     if (wanted == Level::reserved) return true;

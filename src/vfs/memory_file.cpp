@@ -67,6 +67,16 @@ MemoryFile::~MemoryFile() {
 
 bool MemoryFile::write(const std::byte* from, std::size_t bytes, std::uint64_t offset) {
   const MutexLock lock(mutex_);
+  if (!retired_.empty()) free_retired();  // a reader was in the way the last time
+  if (!put(from, bytes, offset)) {
+    static_cast<void>(cut_off(size()));  // what it had taken already
+    return false;
+  }
+  if (offset + bytes > size()) size_.store(offset + bytes, std::memory_order_release);
+  return true;
+}
+
+bool MemoryFile::put(const std::byte* from, std::size_t bytes, std::uint64_t offset) {
   try {
     reserve(chunks_for(offset + bytes));
     if (offset > size()) clear(size(), offset);
@@ -79,11 +89,10 @@ bool MemoryFile::write(const std::byte* from, std::size_t bytes, std::uint64_t o
       std::memcpy(chunk->bytes.data() + at, from + done, part);
       done += part;
     }
+    return true;
   } catch (const std::bad_alloc&) {
     return false;
   }
-  if (offset + bytes > size()) size_.store(offset + bytes, std::memory_order_release);
-  return true;
 }
 
 // Null when there is no room for it.
@@ -132,8 +141,13 @@ void MemoryFile::reserve(std::size_t chunks) {
 
 bool MemoryFile::truncate(std::uint64_t size) {
   const MutexLock lock(mutex_);
+  return size >= this->size() || cut_off(size);
+}
+
+// False when memory is used up, and then nothing has happened.
+bool MemoryFile::cut_off(std::uint64_t size) noexcept {
   if (tables_.empty()) return true;
-  const std::size_t kept = chunks_for(std::min(size, this->size()));
+  const std::size_t kept = chunks_for(size);
   try {
     retired_.reserve(retired_.size() + table().size() - std::min(kept, table().size()));
   } catch (const std::bad_alloc&) {
@@ -153,9 +167,19 @@ bool MemoryFile::truncate(std::uint64_t size) {
 bool MemoryFile::share(MemoryFile& original) {
   const MutexLock others(original.mutex_);
   const MutexLock lock(mutex_);
+  if (take_over(original)) return true;
+  static_cast<void>(cut_off(0));
+  return false;
+}
+
+bool MemoryFile::take_over(MemoryFile& original) {
   if (original.tables_.empty()) return true;
   const std::size_t chunks = chunks_for(original.size());
-  reserve(chunks);
+  try {
+    reserve(chunks);
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
   for (std::size_t i = 0; i < chunks; ++i) {
     Chunk* const chunk = original.table()[i].load(std::memory_order_relaxed);
     if (chunk == nullptr) continue;

@@ -18,12 +18,14 @@ class MemoryBudget {
 
   // False when so many bytes more would be beyond the limit.
   [[nodiscard]] bool take(std::size_t bytes) noexcept {
-    const std::size_t before = used_.fetch_add(bytes, std::memory_order_relaxed);
-    if (limit_ == 0 || before + bytes <= limit_) return true;
-    give_back(bytes);
-    return false;
+    std::size_t used = used_.load(std::memory_order_relaxed);
+    do {
+      if (limit_ != 0 && (used > limit_ || bytes > limit_ - used)) return false;
+    } while (!used_.compare_exchange_weak(used, used + bytes, std::memory_order_relaxed));
+    return true;
   }
   void give_back(std::size_t bytes) noexcept { used_.fetch_sub(bytes, std::memory_order_relaxed); }
+  [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
   [[nodiscard]] std::size_t used() const noexcept { return used_.load(std::memory_order_relaxed); }
 
  private:
@@ -84,14 +86,15 @@ class MemoryFile {
   MemoryFile& operator=(const MemoryFile&) = delete;
   ~MemoryFile();
 
-  // False when the budget, or memory itself, is used up; a part may have been written.
+  // False when the budget, or memory itself, is used up. A part may have been
+  // written then; the file is no larger than before.
   [[nodiscard]] bool write(const std::byte* from, std::size_t bytes, std::uint64_t offset) SQLANE_EXCLUDES(mutex_);
   // Cuts off what is behind `size`; a file that is smaller stays as it is. False when memory is used up.
   [[nodiscard]] bool truncate(std::uint64_t size) SQLANE_EXCLUDES(mutex_);
   [[nodiscard]] std::uint64_t size() const noexcept { return size_.load(std::memory_order_acquire); }
 
   // Takes over the contents of another file, sharing its chunks. False when they
-  // are beyond the budget. Throws std::bad_alloc. Requires: this one is empty, and
+  // are beyond the budget, or memory is used up; it is empty then. Requires: this one is empty, and
   // nobody has it yet.
   [[nodiscard]] bool share(MemoryFile& original) SQLANE_EXCLUDES(mutex_);
 
@@ -102,9 +105,12 @@ class MemoryFile {
   };
   using Table = std::vector<std::atomic<Chunk*>>;
 
+  [[nodiscard]] bool put(const std::byte* from, std::size_t bytes, std::uint64_t offset) SQLANE_REQUIRES(mutex_);
+  [[nodiscard]] bool take_over(MemoryFile& original) SQLANE_REQUIRES(mutex_) SQLANE_REQUIRES(original.mutex_);
   [[nodiscard]] Chunk* writable_chunk(std::size_t index) SQLANE_REQUIRES(mutex_);
   void clear(std::uint64_t begin, std::uint64_t end) SQLANE_REQUIRES(mutex_);
   void reserve(std::size_t chunks) SQLANE_REQUIRES(mutex_);
+  [[nodiscard]] bool cut_off(std::uint64_t size) noexcept SQLANE_REQUIRES(mutex_);
   [[nodiscard]] Table& table() SQLANE_REQUIRES(mutex_) { return *tables_.back(); }
   void retire(Chunk* chunk) noexcept SQLANE_REQUIRES(mutex_);  // there is room for it in retired_
   void free_retired() noexcept SQLANE_REQUIRES(mutex_);

@@ -1,5 +1,6 @@
 #include "vfs/memory_store.hpp"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -32,7 +33,10 @@ std::shared_ptr<MemoryStore> MemoryStore::make(std::size_t limit, FileSeam seam)
 }
 
 MemoryStore::MemoryStore(std::string path, std::size_t limit, FileSeam seam)
-    : path_(std::move(path)), seam_(std::move(seam)), budget_(std::make_shared<MemoryBudget>(limit)) {}
+    : path_(std::move(path)),
+      seam_(std::move(seam)),
+      log_budget_(std::make_shared<MemoryBudget>(limit == 0 ? 0 : std::max<std::size_t>(limit / 4, 1))),
+      database_budget_(std::make_shared<MemoryBudget>(limit == 0 ? 0 : std::max<std::size_t>(limit - limit / 4, 1))) {}
 
 MemoryStore::~MemoryStore() {
   const MutexLock lock(ForkGeneration::mutex());
@@ -61,7 +65,7 @@ std::shared_ptr<MemoryFile> MemoryStore::find(FileKind kind) {
 std::shared_ptr<MemoryFile> MemoryStore::find_or_make(FileKind kind) {
   const MutexLock lock(mutex_);
   std::shared_ptr<MemoryFile>& file = files_[static_cast<std::size_t>(kind)];
-  if (file == nullptr) file = std::make_shared<MemoryFile>(budget_);
+  if (file == nullptr) file = std::make_shared<MemoryFile>(kind == FileKind::database ? database_budget_ : log_budget_);
   return file;
 }
 

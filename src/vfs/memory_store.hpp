@@ -55,8 +55,9 @@ class MemoryStore {
   // SQLite's name for the file system that has all stores of the process.
   static constexpr const char* kVfs = "sqlane-memory";
 
-  // `limit`: bytes that its files may take; 0: any number. Throws OpenError when
-  // the file system cannot be registered.
+  // `limit`: bytes that its files may take; 0: any number. A quarter is for the
+  // log alone, and the rest for the database: so there is always room to copy the
+  // log back, and to delete. Throws OpenError when the file system cannot be registered.
   [[nodiscard]] static std::shared_ptr<MemoryStore> make(std::size_t limit, FileSeam seam = {});
   MemoryStore(const MemoryStore&) = delete;
   MemoryStore& operator=(const MemoryStore&) = delete;
@@ -77,7 +78,10 @@ class MemoryStore {
   [[nodiscard]] int admit(const FileAccess& access) const { return seam_ ? seam_(access) : 0; }
   [[nodiscard]] DatabaseLock& lock() noexcept { return lock_; }
   [[nodiscard]] WalIndex& index() noexcept { return index_; }
-  [[nodiscard]] std::size_t bytes() const noexcept { return budget_->used(); }
+  [[nodiscard]] std::size_t bytes() const noexcept { return database_budget_->used() + log_budget_->used(); }
+  // Bytes; 0: none.
+  [[nodiscard]] std::size_t database_limit() const noexcept { return database_budget_->limit(); }
+  [[nodiscard]] std::size_t log_limit() const noexcept { return log_budget_->limit(); }
   // Numbers those who open the database.
   [[nodiscard]] unsigned next_connection() noexcept { return connections_.fetch_add(1, std::memory_order_relaxed); }
 
@@ -90,7 +94,8 @@ class MemoryStore {
   // Constant after construction.
   const std::string path_;
   const FileSeam seam_;
-  const std::shared_ptr<MemoryBudget> budget_;
+  const std::shared_ptr<MemoryBudget> log_budget_;  // a journal's as well
+  const std::shared_ptr<MemoryBudget> database_budget_;
 
   DatabaseLock lock_;
   WalIndex index_;

@@ -27,13 +27,16 @@ struct OpenFile {
   FileKind kind = FileKind::database;
   DatabaseLock::Level level = DatabaseLock::Level::none;
   unsigned connection = 0;
-  unsigned shared = 0;     // locks of the index that it has; a bit each
-  unsigned exclusive = 0;  // likewise
+  bool is_attached = false;  // to the index
+  unsigned shared = 0;       // locks of the index that it has; a bit each
+  unsigned exclusive = 0;    // likewise
 
   [[nodiscard]] int admit(FileOperation operation, std::uint64_t offset = 0, std::size_t bytes = 0) const {
     return store == nullptr ? SQLITE_OK : store->admit({operation, kind, offset, bytes});
   }
 };
+
+static_assert(alignof(OpenFile) <= 8);  // so much SQLite sees to
 
 OpenFile& open_file(sqlite3_file* file) { return *reinterpret_cast<OpenFile*>(file); }
 
@@ -41,14 +44,27 @@ unsigned mask_of(int first, int count) {
   return ((1U << static_cast<unsigned>(count)) - 1U) << static_cast<unsigned>(first);
 }
 
-int unmap_index(sqlite3_file* file, int /*remove*/) {
-  OpenFile& open = open_file(file);
-  for (int i = 0; i < WalIndex::kLocks; ++i) {
+void release_shared(OpenFile& open, int first, int count) {
+  for (int i = first; i < first + count; ++i) {
     if ((open.shared & mask_of(i, 1)) != 0) open.store->index().release_shared(i, 1, open.connection);
+  }
+  open.shared &= ~mask_of(first, count);
+}
+
+void unlock(OpenFile& open, int first, int count) {
+  for (int i = first; i < first + count; ++i) {
     if ((open.exclusive & mask_of(i, 1)) != 0) open.store->index().unlock(i, 1);
   }
-  open.shared = 0;
-  open.exclusive = 0;
+  open.exclusive &= ~mask_of(first, count);
+}
+
+int unmap_index(sqlite3_file* file, int remove) {
+  OpenFile& open = open_file(file);
+  release_shared(open, 0, WalIndex::kLocks);
+  unlock(open, 0, WalIndex::kLocks);
+  if (std::exchange(open.is_attached, false)) {
+    open.store->index().detach(remove != 0 ? WalIndex::Leaving::nothing : WalIndex::Leaving::regions);
+  }
   return SQLITE_OK;
 }
 
@@ -76,7 +92,14 @@ int write(sqlite3_file* file, const void* from, int bytes, sqlite3_int64 offset)
   const auto to = static_cast<std::uint64_t>(offset);
   OpenFile& open = open_file(file);
   if (const int code = open.admit(FileOperation::write, to, length); code != SQLITE_OK) return code;
-  return open.file->write(static_cast<const std::byte*>(from), length, to) ? SQLITE_OK : SQLITE_FULL;
+  // A checkpoint copies a page into the database once the index says that nobody
+  // reads it there, and then says that it is there: plain stores, which nothing
+  // but the system calls of ordinary files would keep in order.
+  const bool is_read_beside = open.kind == FileKind::database && open.is_attached;
+  if (is_read_beside) open.store->index().barrier();
+  const bool is_done = open.file->write(static_cast<const std::byte*>(from), length, to);
+  if (is_read_beside) open.store->index().barrier();
+  return is_done ? SQLITE_OK : SQLITE_FULL;
 }
 
 int truncate(sqlite3_file* file, sqlite3_int64 size) {
@@ -140,6 +163,7 @@ int map_index(sqlite3_file* file, int region, int bytes, int make, void volatile
   const auto size = static_cast<std::size_t>(bytes);
   if (const int code = open.admit(FileOperation::index_region, 0, size); code != SQLITE_OK) return code;
   if (size != WalIndex::kRegion) return SQLITE_IOERR_SHMMAP;
+  if (!std::exchange(open.is_attached, true)) open.store->index().attach();
   try {
     *address = open.store->index().region(static_cast<std::size_t>(region),
                                           make != 0 ? WalIndex::Missing::made : WalIndex::Missing::left_out);
@@ -153,16 +177,12 @@ int map_index(sqlite3_file* file, int region, int bytes, int make, void volatile
 int lock_index(sqlite3_file* file, int first, int count, int flags) {
   OpenFile& open = open_file(file);
   WalIndex& index = open.store->index();
-  const unsigned mask = mask_of(first, count);
   const bool is_shared = (flags & SQLITE_SHM_SHARED) != 0;
-  unsigned& held = is_shared ? open.shared : open.exclusive;
   if ((flags & SQLITE_SHM_UNLOCK) != 0) {
-    if ((held & mask) == 0) return SQLITE_OK;
-    held &= ~mask;
     if (is_shared) {
-      index.release_shared(first, count, open.connection);
+      release_shared(open, first, count);
     } else {
-      index.unlock(first, count);
+      unlock(open, first, count);
     }
     return SQLITE_OK;
   }
@@ -171,6 +191,8 @@ int lock_index(sqlite3_file* file, int first, int count, int flags) {
       code != SQLITE_OK) {
     return code;
   }
+  unsigned& held = is_shared ? open.shared : open.exclusive;
+  const unsigned mask = mask_of(first, count);
   if ((held & mask) == mask) return SQLITE_OK;
   const bool is_mine = is_shared ? index.try_share(first, count, open.connection) : index.try_lock(first, count);
   if (!is_mine) return SQLITE_BUSY;
@@ -213,7 +235,7 @@ int open(sqlite3_vfs* /*vfs*/, const char* name, sqlite3_file* file, int flags, 
       opened.file =
           (flags & SQLITE_OPEN_CREATE) != 0 ? opened.store->find_or_make(opened.kind) : opened.store->find(opened.kind);
       if (opened.file == nullptr) return SQLITE_CANTOPEN;
-      opened.connection = opened.store->next_connection();
+      if (opened.kind == FileKind::database) opened.connection = opened.store->next_connection();
     }
     opened.reader = std::make_unique<MemoryFile::Reader>(*opened.file);
     auto* const placed = new (file) OpenFile(std::move(opened));
@@ -241,7 +263,9 @@ int access(sqlite3_vfs* /*vfs*/, const char* name, int /*flags*/, int* answer) {
   const std::shared_ptr<MemoryStore> store = MemoryStore::find_by_name(name, kind);
   if (store == nullptr) return SQLITE_OK;
   if (const int code = store->admit({FileOperation::look, kind}); code != SQLITE_OK) return code;
-  *answer = store->find(kind) != nullptr ? 1 : 0;
+  // SQLite asks for logs and journals; an empty one counts as none, as it does for files.
+  const std::shared_ptr<MemoryFile> file = store->find(kind);
+  *answer = file != nullptr && file->size() > 0 ? 1 : 0;
   return SQLITE_OK;
 }
 

@@ -4,6 +4,16 @@
 
 namespace sqlane::detail {
 
+void WalIndex::attach() noexcept {
+  const MutexLock lock(mutex_);
+  ++attached_;
+}
+
+void WalIndex::detach(Leaving leaving) noexcept {
+  const MutexLock lock(mutex_);
+  if (--attached_ == 0 && leaving == Leaving::nothing) regions_.clear();
+}
+
 void* WalIndex::region(std::size_t index, Missing missing) {
   const MutexLock lock(mutex_);
   if (index >= regions_.size() && missing == Missing::left_out) return nullptr;

@@ -20,6 +20,11 @@ namespace sqlane::detail {
 // meanwhile is recognised by its two copies and its checksum, and read again. So
 // all that the regions need here is an address that stays.
 //
+// The index goes with its log: one that outlived it would be believed, whatever
+// has become of the database. As long as the log is there it stays, with nobody
+// attached as well: made anew from the log, it would bring back a commit that
+// failed when all of it had been written.
+//
 // A lock is either free, exclusive, or shared by any number of connections. No
 // wait: whoever cannot have it is told so.
 //
@@ -49,6 +54,12 @@ class WalIndex {
  public:
   static constexpr std::size_t kRegion = 32768;  // bytes; SQLite asks for no other size
   static constexpr int kLocks = 8;
+
+  // A connection is attached while it has regions. The last one can leave none of
+  // them behind, where the log is about to be removed.
+  enum class Leaving : std::uint8_t { regions, nothing };
+  void attach() noexcept SQLANE_EXCLUDES(mutex_);
+  void detach(Leaving leaving) noexcept SQLANE_EXCLUDES(mutex_);
 
   // Null where there is none yet and none is to be made. Throws std::bad_alloc.
   enum class Missing : std::uint8_t { left_out, made };
@@ -104,6 +115,7 @@ class WalIndex {
   std::atomic<std::uint32_t> barriers_ = 0;
 
   Mutex mutex_;
+  unsigned attached_ SQLANE_GUARDED_BY(mutex_) = 0;
   std::vector<std::unique_ptr<Region>> regions_ SQLANE_GUARDED_BY(mutex_);
 };
 
