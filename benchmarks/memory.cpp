@@ -65,7 +65,8 @@ void reads_beside_a_writer(benchmark::State& state) {
       std::vector<std::jthread> threads;
       threads.emplace_back([&] {
         while (!is_over) {
-          db.execute("UPDATE item SET price = price + 1 WHERE id % 5000 = ?", static_cast<int>(writes++ % 5000));
+          const auto first = static_cast<std::int64_t>(writes++ * 20 % kRows);
+          db.execute("UPDATE item SET price = price + 1 WHERE id BETWEEN ? AND ? + 20", first, first);
         }
       });
       for (Histogram& own : latencies) {

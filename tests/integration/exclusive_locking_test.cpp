@@ -232,8 +232,8 @@ TEST_F(OpenElsewhere, WaitsUntilTheOtherProgramLetsGo) {
   std::atomic<bool> is_over = false;
   std::jthread opener([&] {
     const auto open = [&] {
-      const detail::Connection writer(
-          {.database = path.string(), .locking = Locking::exclusive, .busy_timeout = 1h}, clock);
+      const detail::Connection writer({.database = path.string(), .locking = Locking::exclusive, .busy_timeout = 1h},
+                                      clock);
       is_open = true;
     };
     EXPECT_NO_THROW(open());
