@@ -68,6 +68,7 @@ std::shared_ptr<Core> open_memory(const Options& options, std::string name, std:
   if (!options.fallback.empty()) throw UsageError("Options::fallback is for a database in a file");
   ConnectionSettings settings = settings_for(options, std::move(name));
   settings.memory = std::move(store);
+  settings.locking = Locking::shared;  // nobody to keep out
   return Core::open(options, std::move(settings), std::move(registration));
 }
 

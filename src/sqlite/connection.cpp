@@ -103,7 +103,7 @@ Connection::Connection(ConnectionSettings settings, Clock& clock)
   } catch (const Error& error) {
     for (sqlite3_stmt*& control : controls_) sqlite3_finalize(std::exchange(control, nullptr));
     std::string reason = error.what();
-    if (error.code() == SQLITE_BUSY) {
+    if (error.code() == SQLITE_BUSY && !settings_.is_memory()) {
       reason = settings_.locking == Locking::exclusive
                    ? "another process has it open, which Locking::exclusive does not allow"
                    : "another process keeps it locked";

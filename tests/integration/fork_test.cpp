@@ -17,7 +17,6 @@
 #include "support/foreign_connection.hpp"
 #include "support/foreign_process.hpp"
 #include "support/note_database.hpp"
-#include "support/sanitizers.hpp"
 #include "support/temporary_folder.hpp"
 
 // What a child of fork inherits is refused there, and whatever the child does
@@ -361,7 +360,6 @@ TEST_F(Fork, InsideAWriteLeavesItToTheParent) {
 
 // A child that hangs is ended by its alarm, which fails the test.
 TEST_F(Fork, AmongThreadsThatWriteOpenAndCloseLetsEachChildWork) {
-  if (testing::kForksAmongThreadsHang) GTEST_SKIP() << "the sanitizer's allocator would hang";
   constexpr int kForks = 50;
   Database db = open(path());
   db.execute("CREATE TABLE t (a)");
