@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "sqlane/backup.hpp"
 #include "sqlane/call_site.hpp"
 #include "sqlane/detail/lease.hpp"
 #include "sqlane/detail/posted_write.hpp"
@@ -28,6 +29,10 @@
 #include "sqlane/write_future.hpp"
 
 namespace sqlane {
+
+class Migrations;  // migration.hpp
+struct MigrateOptions;
+struct MigrationReport;
 
 namespace detail {
 class Core;
@@ -164,6 +169,34 @@ class Database {
   [[nodiscard]] Snapshot snapshot(CallSite site = CallSite::current()) const;
   [[nodiscard]] Snapshot snapshot(const ReadOptions& options, CallSite site = CallSite::current()) const;
 
+  // Brings the schema to the newest version that the program knows, or to
+  // options.target. Of several processes that start at once one migrates, and the
+  // others wait for it. What each step does is there whole or not at all.
+  // Foreign keys are off meanwhile, and checked before each commit, so that
+  // tables can be rebuilt (https://sqlite.org/lang_altertable.html#otheralter).
+  //
+  // Throws MigrationError, see there: the database is as the last whole step has
+  // left it then. Errors that are not the migration's, such as DiskFullError or
+  // InterruptedError, come out as they are. UsageError when the calling thread
+  // holds the lane.
+  MigrationReport migrate(const Migrations& migrations, CallSite site = CallSite::current());
+  MigrationReport migrate(const Migrations& migrations, const MigrateOptions& options,
+                          CallSite site = CallSite::current());
+
+  // Copies one committed state to a new file, which appears under its name when
+  // it is complete, checked and synced. Keeps nobody from writing; the log cannot
+  // start over meanwhile. Throws OpenError when the file exists, or cannot be
+  // made; CorruptError when the copy does not pass its check.
+  BackupReport backup_to(const std::filesystem::path& file, const BackupOptions& options = {},
+                         CallSite site = CallSite::current()) const;
+
+  // Replaces all contents by those of a database file, as one write: others see
+  // the state before or after, and a failure changes nothing. Throws OpenError
+  // when that file is no database or has another page size, CorruptError when it
+  // does not pass its check.
+  BackupReport restore_from(const std::filesystem::path& file, const BackupOptions& options = {},
+                            CallSite site = CallSite::current());
+
   // Where several Databases share a file or a memory database, this and the next
   // paragraph hold for the last one that is closed; the others merely let go.
   //
@@ -217,7 +250,7 @@ class Database {
     }
   }
 
-  explicit Database(std::shared_ptr<detail::Core> core);
+  explicit Database(std::shared_ptr<detail::Core> core, OpenMode mode = OpenMode::create);
 
   // One statement that reads; on another reader where that helps.
   template <std::invocable<detail::Connection&> Fetch>
@@ -234,10 +267,12 @@ class Database {
 
   void post_write(const WriteOptions& options, CallSite site, std::unique_ptr<detail::PostedWrite> job);
 
-  [[nodiscard]] detail::Core& core() const;  // throws ClosedError
+  [[nodiscard]] detail::Core& core() const;                               // throws ClosedError
+  [[nodiscard]] detail::Core& writable_core(const CallSite& site) const;  // likewise, or ReadOnlyError
   void leave() noexcept;
 
   std::shared_ptr<detail::Core> core_;
+  OpenMode mode_ = OpenMode::create;
   std::atomic<bool> is_closed_ = false;
 };
 

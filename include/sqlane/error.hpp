@@ -141,6 +141,38 @@ class CommitOutcomeUnknown : public Error {
   using Error::Error;
 };
 
+enum class MigrationProblem {
+  malformed,          // a file's name or text cannot be a migration's
+  duplicate,          // two migrations have one number
+  missing,            // a number is not there: a file was forgotten, or deleted
+  reordered,          // a migration that was applied has another number now
+  changed,            // a migration that was applied is not what it was
+  superseded,         // the database is newer than the program
+  unmanaged,          // the database has tables, and nobody has said which migrations it has
+  dirty,              // a migration without a transaction did not come to its end
+  foreign,            // the database is another program's, going by its application_id
+  irreversible,       // it would have to be undone, and does not say how
+  not_transactional,  // a statement cannot run inside a transaction
+  transaction,        // a statement would end the transaction, or begin one
+  foreign_keys,       // rows would refer to nothing
+  failed,             // a statement failed, or a function threw an error of sqlane
+};
+
+// The database cannot be brought to the version that was asked for. It is as the
+// last whole step left it. The message names the file, and what to do.
+class MigrationError : public Error {
+ public:
+  MigrationError(MigrationProblem problem, std::string file, const std::string& message, ErrorDetails details = {});
+
+  [[nodiscard]] MigrationProblem problem() const noexcept { return problem_; }
+  // As "0003_add_index.sql"; empty where it is about none, or several.
+  [[nodiscard]] const std::string& file() const noexcept { return *file_; }
+
+ private:
+  MigrationProblem problem_;
+  std::shared_ptr<const std::string> file_;
+};
+
 // The database was closed before or while the call waited. Nothing was done.
 class ClosedError : public Error {
   using Error::Error;

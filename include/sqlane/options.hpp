@@ -38,6 +38,12 @@ enum class Locking : std::uint8_t {
   exclusive,
 };
 
+enum class OpenMode : std::uint8_t {
+  create,     // a file that is not there is made
+  existing,   // OpenError where it is not there
+  read_only,  // likewise, and this Database only reads: neither the file nor its mode is changed
+};
+
 // Writes that wait together share one COMMIT. It comes when nobody waits any
 // more, or when one of these is reached; it is never put off for a lone writer.
 struct BatchLimits {
@@ -50,6 +56,11 @@ struct BatchLimits {
 struct Options {
   // Taken literally, never as a URI. Ignored by Database::in_memory().
   std::filesystem::path path{};
+
+  // Of a file. With read_only, everything that writes is a ReadOnlyError, and a
+  // file in another journal mode than WAL keeps that; SQLite may still make the
+  // files beside it through which readers of a log share it.
+  OpenMode mode = OpenMode::create;
 
   // Reader connections at most, opened on demand; 0 means max(4, cores). Up to 1000.
   std::size_t readers = 0;

@@ -2,6 +2,7 @@
 
 // Everything. Start reading at database.hpp.
 
+#include "sqlane/backup.hpp"
 #include "sqlane/call_site.hpp"
 #include "sqlane/codec.hpp"
 #include "sqlane/database.hpp"
@@ -11,6 +12,7 @@
 #include "sqlane/health.hpp"
 #include "sqlane/histogram.hpp"
 #include "sqlane/lane.hpp"
+#include "sqlane/migration.hpp"
 #include "sqlane/multi_pool.hpp"
 #include "sqlane/options.hpp"
 #include "sqlane/pool.hpp"

@@ -13,4 +13,10 @@ ConstraintError::ConstraintError(const std::string& message, ErrorDetails detail
       kind_(kind),
       violation_(std::make_shared<const Violation>(Violation{std::move(table), std::move(columns)})) {}
 
+MigrationError::MigrationError(MigrationProblem problem, std::string file, const std::string& message,
+                               ErrorDetails details)
+    : Error(file.empty() ? message : file + ": " + message, std::move(details)),
+      problem_(problem),
+      file_(std::make_shared<const std::string>(std::move(file))) {}
+
 }  // namespace sqlane

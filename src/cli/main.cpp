@@ -1,3 +1,4 @@
+#include <cstdlib>
 #include <iostream>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -7,6 +8,11 @@
 int main(int argc, char** argv) {
   sqlane::cli::Console console{std::cout, std::cerr, ::isatty(STDOUT_FILENO) == 1};
   winsize size{};
-  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) console.columns = size.ws_col;
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0) {
+    console.columns = size.ws_col;
+    console.rows = size.ws_row;
+  }
+  const char* const no_color = std::getenv("NO_COLOR");
+  console.has_color = console.is_terminal && (no_color == nullptr || *no_color == '\0');
   return sqlane::cli::run_command(argc, argv, console);
 }

@@ -4,20 +4,10 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/format.hpp"
+
 namespace sqlane::cli {
 namespace {
-
-std::string format_latency(std::chrono::nanoseconds latency) {
-  const auto count = static_cast<double>(latency.count());
-  if (count < 1e3) return fmt::format("{:.0f} ns", count);
-  if (count < 1e6) return fmt::format("{:.1f} us", count / 1e3);
-  if (count < 1e9) return fmt::format("{:.1f} ms", count / 1e6);
-  return fmt::format("{:.2f} s", count / 1e9);
-}
-
-std::string format_rate(double per_second) {
-  return per_second < 1e4 ? fmt::format("{:.0f}/s", per_second) : fmt::format("{:.1f} k/s", per_second / 1e3);
-}
 
 double share_per_second(const Histogram& histogram, const LoadResult& load) {
   return static_cast<double>(histogram.count()) / load.elapsed.count();
@@ -47,9 +37,10 @@ nlohmann::json to_json(const LoadResult& load) {
 
 std::string format_glance(const std::string& subject, const LoadGlance& glance, std::uintmax_t wal_bytes) {
   return fmt::format("{:<21} {:4.1f} s {:>10}  reads {} / {}  writes {} / {}  waiting {}  wal {:.1f} MB", subject,
-                     glance.elapsed.count(), format_rate(glance.operations_per_second), format_latency(glance.read_p50),
-                     format_latency(glance.read_p99), format_latency(glance.write_p50),
-                     format_latency(glance.write_p99), glance.waiting, static_cast<double>(wal_bytes) / 1e6);
+                     glance.elapsed.count(), format_rate(glance.operations_per_second),
+                     format_duration(glance.read_p50), format_duration(glance.read_p99),
+                     format_duration(glance.write_p50), format_duration(glance.write_p99), glance.waiting,
+                     static_cast<double>(wal_bytes) / 1e6);
 }
 
 std::string format_report(const DemoReport& report) {
@@ -61,13 +52,13 @@ std::string format_report(const DemoReport& report) {
   constexpr std::array<Line, 13> kLines{{
       {"operations", [](L load) { return format_rate(load.per_second()); }},
       {"reads", [](L load) { return format_rate(share_per_second(load.reads, load)); }},
-      {"  p50", [](L load) { return format_latency(load.reads.quantile(0.5)); }},
-      {"  p99", [](L load) { return format_latency(load.reads.quantile(0.99)); }},
-      {"  max", [](L load) { return format_latency(load.reads.max()); }},
+      {"  p50", [](L load) { return format_duration(load.reads.quantile(0.5)); }},
+      {"  p99", [](L load) { return format_duration(load.reads.quantile(0.99)); }},
+      {"  max", [](L load) { return format_duration(load.reads.max()); }},
       {"durable writes", [](L load) { return format_rate(share_per_second(load.writes, load)); }},
-      {"  p50", [](L load) { return format_latency(load.writes.quantile(0.5)); }},
-      {"  p99", [](L load) { return format_latency(load.writes.quantile(0.99)); }},
-      {"  max", [](L load) { return format_latency(load.writes.max()); }},
+      {"  p50", [](L load) { return format_duration(load.writes.quantile(0.5)); }},
+      {"  p99", [](L load) { return format_duration(load.writes.quantile(0.99)); }},
+      {"  max", [](L load) { return format_duration(load.writes.max()); }},
       {"BUSY errors", [](L load) { return std::to_string(load.busy_errors); }},
       {"other errors", [](L load) { return std::to_string(load.other_errors); }},
       {"least served thread", [](L load) { return fmt::format("{} operations", load.least_served); }},

@@ -63,6 +63,15 @@ std::string_view name_of(ValidateOnRelease value) {
   return {};
 }
 
+std::string_view name_of(OpenMode value) {
+  switch (value) {
+    case OpenMode::create: return "create";
+    case OpenMode::existing: return "existing";
+    case OpenMode::read_only: return "read_only";
+  }
+  return {};
+}
+
 std::string_view name_of(Overstaying value) {
   switch (value) {
     case Overstaying::reported: return "reported";
@@ -357,6 +366,7 @@ constexpr ConfigurationKey bytes(std::string_view name) {
 
 constexpr ConfigurationKey kKeys[] = {
     key<&Options::path>("path"),
+    key<&Options::mode>("mode"),
     key<&Options::readers>("readers"),
     key<&Options::overflow_readers>("overflow_readers"),
     key<&Options::durability>("durability"),

@@ -64,7 +64,7 @@ Core::Core(Options options, ConnectionSettings settings, std::shared_ptr<void> r
           [this](Clock::time_point deadline) { return wait_for_readers(deadline); }, clock_),
       health_([this](std::vector<Finding>& findings) { check(findings); }, health_listeners(options_)) {
   // Opens the writer now: whoever cannot open the file hears it here.
-  lend_writer({}, CallSite::current()).give_back();
+  if (options_.mode != OpenMode::read_only) lend_writer({}, CallSite::current()).give_back();
   // The lock that keeps other processes out ends with the last connection; so a
   // writer that has to be replaced must not be that.
   if (settings_.locking == Locking::exclusive) governor_.open();
@@ -80,6 +80,7 @@ Core::Core(Options options, ConnectionSettings settings, std::shared_ptr<void> r
     pool.upkeep = {.breaker = options_.upkeep.breaker};  // nothing is opened before it is needed
     fallback_.emplace([this] { return open_fallback(); }, pool, reader_hooks(), &clock_);
   }
+  if (options_.mode == OpenMode::read_only) lend_from(*readers_, {}, CallSite::current()).give_back();
   if (options_.on_slow_write.callback) watchdog_.emplace(lane_, options_.on_slow_write);
   if (options_.health_interval) health_.start(*options_.health_interval);
 }
@@ -186,6 +187,10 @@ Lease Core::lend_from(Readers& readers, const ReadOptions& options, CallSite sit
   return lease;
 }
 
+void Core::expect_writable(CallSite site) {
+  if (options_.mode == OpenMode::read_only) lend_writer({}, site).give_back();
+}
+
 void Core::raise_durability(Durability durability, CallSite site) {
   if (durability == durability_ || durability != Durability::full) return;
   const Lease lease = lend_writer({}, site);
@@ -278,6 +283,7 @@ void Core::check_lane(std::vector<Finding>& findings) {
   if (!governor_.is_sound()) {
     findings.push_back({Verdict::unhealthy, "a checkpoint found the write-ahead log contradicting itself"});
   }
+  if (options_.mode == OpenMode::read_only && !lane_.connection()) return;  // nobody writes
   if (const std::optional<LaneHolder> holder = lane_.holder()) {
     if (holder->held < options_.acquire_timeout) return;
     const auto held = std::chrono::duration_cast<std::chrono::milliseconds>(holder->held);

@@ -49,6 +49,9 @@ class Core : public std::enable_shared_from_this<Core> {
   [[nodiscard]] Lease lend_writer_to_guard(const WriteOptions& options, CallSite site);
   [[nodiscard]] Lease lend_reader(const ReadOptions& options, CallSite site);
 
+  // Opens the writer where that has been left out for those who only read. Throws OpenError.
+  void expect_writable(CallSite site);
+
   // The stronger durability holds for all who share it.
   void raise_durability(Durability durability, CallSite site);
 

@@ -66,6 +66,7 @@ void expect_own_process(const Core& core) {
 std::shared_ptr<Core> open_memory(const Options& options, std::string name, std::shared_ptr<MemoryStore> store,
                                   std::shared_ptr<void> registration = nullptr) {
   if (!options.fallback.empty()) throw UsageError("Options::fallback is for a database in a file");
+  if (options.mode != OpenMode::create) throw UsageError("Options::mode is for a database in a file");
   ConnectionSettings settings = settings_for(options, std::move(name));
   settings.memory = std::move(store);
   settings.locking = Locking::shared;  // nobody to keep out
@@ -82,11 +83,18 @@ Database Database::open(const std::filesystem::path& path, Options options, Call
 Database Database::open(Options options, CallSite site) {
   options = complete(std::move(options));
   if (options.memory_limit != 0) throw UsageError("Options::memory_limit is for a memory database");
-  const std::filesystem::path file = detail::prepare_database_file(options.path);
+  if (options.mode == OpenMode::read_only && options.locking == Locking::exclusive) {
+    throw UsageError("Locking::exclusive is for those who write, not for OpenMode::read_only");
+  }
+  const std::filesystem::path file = detail::prepare_database_file(options.path, options.mode);
   Database database(OpenDatabases::of_this_process().file(
-      detail::identity_of(file), options.locking, [&](std::shared_ptr<void> registration) {
-        return Core::open(options, settings_for(options, file.string()), std::move(registration));
-      }));
+                        detail::identity_of(file), options.locking,
+                        [&](std::shared_ptr<void> registration) {
+                          return Core::open(options, settings_for(options, file.string()), std::move(registration));
+                        }),
+                    options.mode);
+  if (options.mode == OpenMode::read_only) return database;
+  database.core_->expect_writable(site);
   database.core_->raise_durability(options.durability, site);
   return database;
 }
@@ -109,15 +117,16 @@ Database detail::CoreAccess::in_memory(Options options, std::shared_ptr<MemorySt
   return Database(open_memory(complete(std::move(options)), kMemory, std::move(store)));
 }
 
-Database::Database(std::shared_ptr<detail::Core> core) : core_(std::move(core)) {}
+Database::Database(std::shared_ptr<detail::Core> core, OpenMode mode) : core_(std::move(core)), mode_(mode) {}
 
 Database::Database(Database&& other) noexcept
-    : core_(std::move(other.core_)), is_closed_(other.is_closed_.exchange(true)) {}
+    : core_(std::move(other.core_)), mode_(other.mode_), is_closed_(other.is_closed_.exchange(true)) {}
 
 Database& Database::operator=(Database&& other) noexcept {
   if (this == &other) return *this;
   leave();
   core_ = std::move(other.core_);
+  mode_ = other.mode_;
   is_closed_ = other.is_closed_.exchange(true);
   return *this;
 }
@@ -161,8 +170,15 @@ detail::Core& Database::core() const {
   return *core_;
 }
 
+detail::Core& Database::writable_core(const CallSite& site) const {
+  detail::Core& core = this->core();
+  if (mode_ != OpenMode::read_only) return core;
+  throw ReadOnlyError("it was opened with OpenMode::read_only, so nothing can be written at " + site.to_string(),
+                      {.database = core.options().path.string()});
+}
+
 detail::Lease Database::lend_writer(const WriteOptions& options, CallSite site) {
-  return core().lend_writer(options, site);
+  return writable_core(site).lend_writer(options, site);
 }
 
 detail::Lease Database::lend_reader(const ReadOptions& options, CallSite site) const {
@@ -179,13 +195,13 @@ void Database::run_write(const WriteOptions& options, CallSite site, detail::Wri
     detail::JobTransaction& transaction;
     ~CallBack() { transaction.call_back(); }
   } const call_back{job.transaction};
-  core().run(job);
+  writable_core(site).run(job);
 }
 
 void Database::post_write(const WriteOptions& options, CallSite site, std::unique_ptr<detail::PostedWrite> write) {
   auto job = std::make_unique<detail::PostedJob>(std::move(write), options);
   job->site = site;
-  core().post(std::move(job));
+  writable_core(site).post(std::move(job));
 }
 
 detail::FutureWait::FutureWait(const std::weak_ptr<Core>& core, const std::shared_ptr<std::atomic<bool>>& is_settled,
@@ -210,7 +226,7 @@ detail::FutureWait::~FutureWait() = default;
 Transaction Database::begin(Behavior behavior, CallSite site) { return begin({}, behavior, site); }
 
 Transaction Database::begin(const WriteOptions& options, Behavior behavior, CallSite site) {
-  return detail::use_reconnecting([&] { return core().lend_writer_to_guard(options, site); },
+  return detail::use_reconnecting([&] { return writable_core(site).lend_writer_to_guard(options, site); },
                                   [&](detail::Lease lease) {
                                     lease.keep_alive(core_);
                                     return Transaction(std::move(lease), behavior);

@@ -100,7 +100,7 @@ bool supports_wal(long type) noexcept {
   return true;
 }
 
-fs::path prepare_database_file(const fs::path& path) {
+fs::path prepare_database_file(const fs::path& path, OpenMode mode) {
   if (path.empty()) refuse(path, "the path is empty");
   if (path.native().find('\0') != std::string::npos) refuse(path, "the path holds a NUL byte");
   if (!path.has_filename()) refuse(path, "the path names a directory");
@@ -113,7 +113,7 @@ fs::path prepare_database_file(const fs::path& path) {
 
   struct stat status {};
   if (::lstat(absolute.c_str(), &status) != 0) {
-    if (errno != ENOENT) refuse(path, describe(errno));
+    if (errno != ENOENT || mode != OpenMode::create) refuse(path, describe(errno));
     expect_shared_memory(path, folder);
     create_file(absolute);
     return absolute;
@@ -123,7 +123,7 @@ fs::path prepare_database_file(const fs::path& path) {
   if (!S_ISREG(status.st_mode)) refuse(path, "it is not a regular file");
   if (::faccessat(AT_FDCWD, absolute.c_str(), R_OK, AT_EACCESS) != 0)
     refuse(path, "it cannot be read: " + describe(errno));
-  if (::faccessat(AT_FDCWD, absolute.c_str(), W_OK, AT_EACCESS) != 0)
+  if (mode != OpenMode::read_only && ::faccessat(AT_FDCWD, absolute.c_str(), W_OK, AT_EACCESS) != 0)
     refuse(path, "it cannot be written: " + describe(errno));
   expect_shared_memory(path, folder);
   expect_known_log(path, absolute);

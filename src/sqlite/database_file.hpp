@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <filesystem>
 
+#include "sqlane/options.hpp"
+
 namespace sqlane::detail {
 
 // Makes `path` ready to be opened by SQLite and returns it absolute, which also
@@ -11,10 +13,11 @@ namespace sqlane::detail {
 // owner alone. Never opens a file that exists: closing it again would drop the
 // POSIX locks of every connection of this process
 // (https://sqlite.org/howtocorrupt.html, 2.2).
-// Throws OpenError: empty path, NUL bytes, no such folder, a directory or
-// device, a symbolic link in place of the file, a network file system, a
-// write-ahead log of a format that came after ours.
-[[nodiscard]] std::filesystem::path prepare_database_file(const std::filesystem::path& path);
+// Throws OpenError: empty path, NUL bytes, no such folder, no such file unless
+// the mode is to create it, no permission for the mode, a directory or device, a symbolic link in place of the file, a
+// network file system, a write-ahead log of a format that came after ours.
+[[nodiscard]] std::filesystem::path prepare_database_file(const std::filesystem::path& path,
+                                                          OpenMode mode = OpenMode::create);
 
 // Tells files apart, whatever their paths.
 struct FileIdentity {

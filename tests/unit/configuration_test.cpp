@@ -228,11 +228,13 @@ TEST(Configuration, IsDocumentedKeyByKey) {
 }
 
 TEST(Configuration, ReadsTheSameFromMapUriAndEnvironment) {
-  const Map values{{"path", "a b.db"},        {"readers", "8"},    {"durability", "normal"},  {"page_cache", "64MiB"},
-                   {"batch_run_time", "1ms"}, {"max_uses", "100"}, {"lifetime_jitter", ".5"}, {"adaptive_least", "2"},
-                   {"fallback", "r&d.db"},    {"breaker", "off"},  {"locking", "exclusive"},  {"memory_limit", "1GiB"}};
+  const Map values{{"path", "a b.db"},      {"mode", "existing"},      {"readers", "8"},    {"durability", "normal"},
+                   {"page_cache", "64MiB"}, {"batch_run_time", "1ms"}, {"max_uses", "100"}, {"lifetime_jitter", ".5"},
+                   {"adaptive_least", "2"}, {"fallback", "r&d.db"},    {"breaker", "off"},  {"locking", "exclusive"},
+                   {"memory_limit", "1GiB"}};
   Options expected;
   expected.path = "a b.db";
+  expected.mode = OpenMode::existing;
   expected.readers = 8;
   expected.durability = Durability::normal;
   expected.locking = Locking::exclusive;
@@ -248,7 +250,7 @@ TEST(Configuration, ReadsTheSameFromMapUriAndEnvironment) {
   EXPECT_EQ(shown(Options::from_map(values)), shown(expected));
   EXPECT_EQ(
       shown(Options::from_uri(
-          "file:a%20b.db?readers=8&durability=normal&page_cache=64MiB&batch_run_time=1ms&max_uses="
+          "file:a%20b.db?mode=existing&readers=8&durability=normal&page_cache=64MiB&batch_run_time=1ms&max_uses="
           "100&lifetime_jitter=.5&adaptive_least=2&fallback=r%26d.db&breaker=off&locking=exclusive&memory_limit=1GiB")),
       shown(expected));
   std::vector<std::unique_ptr<Variable>> variables;

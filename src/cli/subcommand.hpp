@@ -1,0 +1,21 @@
+#pragma once
+
+#include <functional>
+
+#include "cli/console.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace sqlane::cli {
+
+// What the arguments ask for; set by the subcommand that was given. Returns the exit code.
+using Run = std::function<int(Console& console)>;
+
+// One function for each subcommand, in a file of its name: adds it to `app`, with
+// a description, an example as its footer, and a callback that sets `run`, which
+// lives as long as `app`.
+void add_demo(CLI::App& app, Run& run);
+
+}  // namespace sqlane::cli
