@@ -21,7 +21,8 @@ namespace sqlane {
 class Database;
 
 // What a migration does: SQL text of any number of statements, or a function,
-// which gets the migration's transaction.
+// which gets the migration's transaction. It is called again where the
+// transaction has to be begun again.
 using MigrationBody = std::variant<std::string, std::function<void(Transaction&)>>;
 
 // One step from a version of the schema to the next.

@@ -17,7 +17,8 @@ namespace sqlane {
 
 namespace detail {
 class JobTransaction;
-}
+struct CoreAccess;
+}  // namespace detail
 
 // https://sqlite.org/lang_transaction.html
 enum class Behavior : std::uint8_t {
@@ -136,6 +137,7 @@ class Transaction : public detail::Queries<Transaction, Access::write> {
  private:
   friend class detail::Queries<Transaction, Access::write>;
   friend class detail::JobTransaction;
+  friend detail::CoreAccess;
   friend class Database;
   friend class Savepoint;
 

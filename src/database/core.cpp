@@ -191,6 +191,10 @@ void Core::expect_writable(CallSite site) {
   if (options_.mode == OpenMode::read_only) lend_writer({}, site).give_back();
 }
 
+void Core::care_for(Connection& writer) {
+  if (governor_.is_due(writer)) governor_.checkpoint(writer);
+}
+
 void Core::raise_durability(Durability durability, CallSite site) {
   if (durability == durability_ || durability != Durability::full) return;
   const Lease lease = lend_writer({}, site);

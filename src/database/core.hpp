@@ -52,6 +52,9 @@ class Core : public std::enable_shared_from_this<Core> {
   // Opens the writer where that has been left out for those who only read. Throws OpenError.
   void expect_writable(CallSite site);
 
+  // Checkpoints, where that is due, before its time on the lane. By the lane's holder, in no transaction.
+  void care_for(Connection& writer);
+
   // The stronger durability holds for all who share it.
   void raise_durability(Durability durability, CallSite site);
 
@@ -74,6 +77,10 @@ class Core : public std::enable_shared_from_this<Core> {
   [[nodiscard]] bool is_of_another_process() const noexcept { return generation_ != ForkGeneration::now(); }
 
   [[nodiscard]] const Options& options() const noexcept { return options_; }
+  [[nodiscard]] Clock& clock() const noexcept { return clock_; }
+  [[nodiscard]] bool is_memory() const noexcept { return settings_.is_memory(); }
+  // The absolute path; what errors call a memory database.
+  [[nodiscard]] const std::string& file() const noexcept { return settings_.database; }
   // Gives an empty store what has been committed, sharing the memory. False when
   // that cannot be: for a database in a file, and while somebody reads an older
   // state. Throws DiskFullError when it is more than the store may have.

@@ -11,6 +11,8 @@ namespace sqlane::detail {
 struct CoreAccess {
   [[nodiscard]] static Core& core(const Database& database) { return database.core(); }
 
+  [[nodiscard]] static Connection& connection(const Transaction& transaction) { return transaction.connection(); }
+
   // A memory database without a name, with what `store` has already.
   [[nodiscard]] static Database in_memory(Options options, std::shared_ptr<MemoryStore> store);
 };

@@ -37,8 +37,10 @@ bool contains(const std::array<std::string_view, size>& names, std::string_view 
 
 bool is_reading_pragma(std::string_view name) { return contains(kReadingPragmas, name); }
 
-std::string refuse_action(int action, const char* first, const char* second, const char* schema, KeyDeferral deferral) {
+std::string refuse_action(int action, const char* first, const char* second, const char* schema, KeyDeferral deferral,
+                          Policy policy) {
   constexpr const char* kTemporary = "temporary objects would meet the connection's next user";
+  if (policy == Policy::migration && action != SQLITE_TRANSACTION && action != SQLITE_SAVEPOINT) return "";
   switch (action) {
     case SQLITE_TRANSACTION:
     case SQLITE_SAVEPOINT: return "transactions are controlled by write(), begin() and savepoint(), not by SQL";
@@ -70,7 +72,7 @@ int Authorizer::callback(void* self, int action, const char* first, const char* 
   if (!authorizer.is_watching_) return SQLITE_OK;
   if (action == SQLITE_PRAGMA && second == nullptr && is_reading_pragma(first)) authorizer.asked_for_setting_ = true;
   if (action == SQLITE_PRAGMA && second != nullptr && contains(kDeferring, first)) authorizer.defers_keys_ = true;
-  std::string refusal = refuse_action(action, first, second, schema, authorizer.deferral_);
+  std::string refusal = refuse_action(action, first, second, schema, authorizer.deferral_, authorizer.policy_);
   if (refusal.empty()) return SQLITE_OK;
   authorizer.refusal_ = std::move(refusal);
   return SQLITE_DENY;

@@ -10,6 +10,12 @@ namespace sqlane::detail {
 // PRAGMA defer_foreign_keys lasts to the end of the transaction, so there has to be one.
 enum class KeyDeferral : unsigned char { allowed, refused };
 
+// What a user's statements may do besides changing and reading the database.
+enum class Policy : unsigned char {
+  shared_connection,  // nothing that whoever uses the connection next would meet
+  migration,          // whatever ends with the connection; but transactions are not theirs to control
+};
+
 // Refuses, while a user's statement is prepared, what would end a transaction
 // behind its guard's back or change the connection for those who use it next.
 // Our own statements are prepared while it is at rest.
@@ -18,6 +24,8 @@ class Authorizer {
  public:
   // Stays installed, at this address, for as long as `connection` is open.
   void install(sqlite3* connection);
+
+  void set_policy(Policy policy) noexcept { policy_ = policy; }
 
   // Watches over one prepare.
   class Watch {
@@ -54,14 +62,15 @@ class Authorizer {
   bool asked_for_setting_ = false;
   bool defers_keys_ = false;
   KeyDeferral deferral_ = KeyDeferral::refused;
+  Policy policy_ = Policy::shared_connection;
   std::string refusal_;
 };
 
 // Does `PRAGMA first` without an argument only look?
 [[nodiscard]] bool is_reading_pragma(std::string_view name);
 
-// The policy: why `action` is refused, or an empty text. Pure.
+// Why `action` is refused, or an empty text. Pure.
 [[nodiscard]] std::string refuse_action(int action, const char* first, const char* second, const char* schema,
-                                        KeyDeferral deferral);
+                                        KeyDeferral deferral, Policy policy = Policy::shared_connection);
 
 }  // namespace sqlane::detail

@@ -220,6 +220,16 @@ void Connection::set_durability(Durability durability) {
                                : "PRAGMA synchronous=NORMAL");
 }
 
+void Connection::become_migrator(Keys keys, Spilling spilling) {
+  retire();
+  authorizer_.set_policy(Policy::migration);
+  sqlite3_limit(handle(), SQLITE_LIMIT_SQL_LENGTH, std::numeric_limits<int>::max());  // up to SQLite's own
+  if (spilling == Spilling::on) pragma("PRAGMA cache_spill=ON");
+  if (keys == Keys::enforced) return;
+  pragma("PRAGMA foreign_keys=OFF");
+  if (pragma("PRAGMA foreign_keys") != "0") throw UsageError("foreign keys cannot be turned off inside a transaction");
+}
+
 void Connection::set_limits(std::optional<std::chrono::milliseconds> timeout, const std::stop_token& stop) {
   limits_.set(timeout, stop);
   busy_wait_.set_stop(stop);

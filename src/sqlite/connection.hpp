@@ -153,6 +153,25 @@ class Connection {
   // Changes what a commit survives. Requires: no transaction.
   void set_durability(Durability durability);
 
+  // For what changes more than a transaction can undo: the connection is closed
+  // instead of being used again.
+  void retire() noexcept { is_broken_ = true; }
+
+  // Makes it a migration's, for the rest of its life: it may have temporary
+  // tables, and long statements. Requires: no transaction.
+  enum class Keys : std::uint8_t { enforced, off };
+  enum class Spilling : std::uint8_t {
+    as_usual,
+    // Changed pages are written ahead of the commit, so that memory stays within
+    // the page cache. Requires: nothing is committed after a statement or a
+    // savepoint was undone (SQLite before 3.50.2 would lose what comes after).
+    on,
+  };
+  void become_migrator(Keys keys, Spilling spilling);
+
+  // Called from time to time while a statement runs. Must not throw, nor use the connection.
+  void set_tick(std::function<void()> tick) { limits_.set_tick(std::move(tick)); }
+
   // Errors since the last call that speak against the connection, rather than what it was asked.
   [[nodiscard]] int take_faults() noexcept { return std::exchange(faults_, 0); }
 

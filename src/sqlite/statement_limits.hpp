@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <stop_token>
 
@@ -34,6 +35,9 @@ class StatementLimits {
   [[nodiscard]] bool is_set() const noexcept { return is_set_; }
   [[nodiscard]] bool is_interrupted() const noexcept { return is_interrupted_.load(std::memory_order_relaxed); }
 
+  // Called from time to time while a statement runs, however it may end; none: nobody is called.
+  void set_tick(std::function<void()> tick) { tick_ = std::move(tick); }
+
   // While one lives, statements are not ended: ours, that begin and end transactions.
   class Pause {
    public:
@@ -63,6 +67,7 @@ class StatementLimits {
   bool is_paused_ = false;
   std::optional<std::chrono::milliseconds> timeout_;
   std::stop_token stop_;
+  std::function<void()> tick_;
   Clock::time_point deadline_;
   Cause cause_ = Cause::none;
 };

@@ -1,0 +1,71 @@
+#include "migrate/migration_lock.hpp"
+
+#include <cerrno>
+#include <chrono>
+#include <fcntl.h>
+#include <string>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+
+#include "sqlane/error.hpp"
+
+namespace sqlane::detail {
+namespace {
+
+constexpr mode_t kOwnerOnly = 0600;
+constexpr std::chrono::milliseconds kPause{20};
+
+[[noreturn]] void fail(const std::filesystem::path& file, int error) {
+  throw IoError(
+      "the lock of a migration, \"" + file.string() + "\", cannot be had: " + std::generic_category().message(error),
+      {.database = file.string()});
+}
+
+// Whoever gives a lock back deletes its file first; so what was locked may be a
+// file that nobody finds any more.
+bool is_still_at(const std::filesystem::path& file, int descriptor) {
+  struct stat locked {};
+  struct stat found {};
+  return ::fstat(descriptor, &locked) == 0 && ::stat(file.c_str(), &found) == 0 && locked.st_ino == found.st_ino &&
+         locked.st_dev == found.st_dev;
+}
+
+}  // namespace
+
+std::optional<MigrationLock> MigrationLock::acquire(const std::filesystem::path& database, Clock& clock,
+                                                    Clock::time_point deadline, const std::stop_token& stop) {
+  if (database.empty()) return MigrationLock({}, -1);
+  std::filesystem::path file = database;
+  file += "-migration";
+  while (true) {
+    const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, kOwnerOnly);
+    if (descriptor < 0) fail(file, errno);
+    if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0) {
+      if (is_still_at(file, descriptor)) return MigrationLock(std::move(file), descriptor);
+      ::close(descriptor);
+      continue;
+    }
+    const int error = errno;
+    ::close(descriptor);
+    if (error != EWOULDBLOCK && error != EINTR) fail(file, error);
+    if (stop.stop_requested() || clock.now() >= deadline) return std::nullopt;
+    clock.sleep_until(clock.deadline(kPause));
+  }
+}
+
+MigrationLock::MigrationLock(std::filesystem::path file, int descriptor) noexcept
+    : file_(std::move(file)), descriptor_(descriptor) {}
+
+MigrationLock::MigrationLock(MigrationLock&& other) noexcept
+    : file_(std::move(other.file_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+MigrationLock::~MigrationLock() {
+  if (descriptor_ < 0) return;
+  ::unlink(file_.c_str());
+  ::close(descriptor_);
+}
+
+}  // namespace sqlane::detail

@@ -1,0 +1,461 @@
+#include "migrate/runner.hpp"
+
+#include <algorithm>
+#include <list>
+#include <optional>
+#include <tuple>
+#include <utility>
+
+#include "migrate/migration_lock.hpp"
+#include "sqlane/detail/queries.hpp"
+#include "sqlane/error.hpp"
+#include "sqlane/rows.hpp"
+#include "sqlane/sql.hpp"
+
+namespace sqlane::detail {
+namespace {
+
+using std::chrono::milliseconds;
+
+const MigrationBody& body_of(const PlannedMigration& planned) {
+  return planned.direction == MigrationDirection::up ? planned.migration->up : *planned.migration->down;
+}
+
+bool is_function(const PlannedMigration& planned) {
+  return std::holds_alternative<std::function<void(Transaction&)>>(body_of(planned));
+}
+
+std::optional<MigrationScript> script_of(const PlannedMigration& planned) {
+  if (is_function(planned)) return std::nullopt;
+  return parse_migration(std::get<std::string>(body_of(planned)), describe_step(planned).file);
+}
+
+bool is_transactional(const PlannedMigration& planned) {
+  const std::optional<MigrationScript> script = script_of(planned);
+  return !script || script->is_transactional;
+}
+
+bool is_same(const PlannedMigration& a, const PlannedMigration& b) {
+  return a.direction == b.direction && a.migration == b.migration;
+}
+
+// What is not the migration's fault comes out as it is, for those who handle it
+// everywhere else.
+[[noreturn]] void rethrow_about(const std::string& file, const std::string& where, const std::string& consequence) {
+  try {
+    throw;
+  } catch (const MigrationError&) {
+    throw;
+  } catch (const BusyError&) {
+    throw;
+  } catch (const TimeoutError&) {
+    throw;
+  } catch (const DiskFullError&) {
+    throw;
+  } catch (const IoError&) {
+    throw;
+  } catch (const CorruptError&) {
+    throw;
+  } catch (const InterruptedError&) {
+    throw;
+  } catch (const CommitOutcomeUnknown&) {
+    throw;
+  } catch (const ClosedError&) {
+    throw;
+  } catch (const Error& error) {
+    throw MigrationError(MigrationProblem::failed, file, where + error.what() + "; " + consequence,
+                         {.code = error.code(),
+                          .extended_code = error.extended_code(),
+                          .sql = error.sql(),
+                          .database = error.database()});
+  }
+}
+
+std::string stays_at(std::int32_t version) {
+  return "nothing of this migration was done, and the database stays at version " + std::to_string(version);
+}
+
+}  // namespace
+
+MigrationStep describe_step(const PlannedMigration& planned) {
+  const Migration& migration = *planned.migration;
+  MigrationStep step{.direction = planned.direction, .version = migration.version, .name = migration.name};
+  step.file = migration.file;
+  if (planned.direction == MigrationDirection::down && step.file.ends_with(".sql")) {
+    step.file.replace(step.file.size() - 4, 4, ".down.sql");
+  }
+  if (is_function(planned)) return step;
+  for (ScriptStatement& statement : parse_migration(std::get<std::string>(body_of(planned)), step.file).statements) {
+    step.statements.push_back(std::move(statement.text));
+  }
+  return step;
+}
+
+class MigrationRunner::Transaction {
+ public:
+  explicit Transaction(Connection& connection) : connection_(connection) { connection_.begin(Behavior::immediate); }
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+  ~Transaction() {
+    if (!is_committed_) connection_.rollback();
+  }
+
+  [[nodiscard]] bool is_committed() const { return is_committed_; }
+
+  void commit() {
+    const Connection::Committed committed = connection_.commit();
+    is_committed_ = true;
+    if (committed == Connection::Committed::changes) connection_.expect_reachable();
+  }
+
+ private:
+  Connection& connection_;
+  bool is_committed_ = false;
+};
+
+MigrationRunner::MigrationRunner(const Migrations& migrations, const MigrateOptions& options, MigrationHooks hooks,
+                                 Clock& clock)
+    : migrations_(migrations),
+      options_(options),
+      hooks_(std::move(hooks)),
+      clock_(clock),
+      deadline_(clock.deadline(options.lock_timeout)) {}
+
+MigrationReport MigrationRunner::run() {
+  while (true) {
+    try {
+      const Steps steps = look();
+      if (steps.empty()) break;
+      expect_not_stopped();
+      steps_ = step_number_ - 1 + steps.size();
+      if (options_.atomicity == Atomicity::all) {
+        static_cast<void>(run_transaction(steps));
+      } else if (is_transactional(steps.front())) {
+        static_cast<void>(run_transaction(std::span(steps).first(1)));
+      } else {
+        static_cast<void>(run_alone(steps.front()));
+      }
+    } catch (const BusyError&) {  // another process writes for longer than busy_timeout: it migrates, perhaps
+      if (clock_.now() >= deadline_) throw;
+    }
+  }
+  report_.to = version_;
+  return std::move(report_);
+}
+
+void MigrationRunner::expect_not_stopped() const {
+  if (!options_.stop.stop_requested()) return;
+  throw InterruptedError("a stop was requested; the database is at version " + std::to_string(version_),
+                         {.database = hooks_.database});
+}
+
+// The steps that are left, or none.
+MigrationRunner::Steps MigrationRunner::look() {
+  try {
+    const Lease reader = hooks_.lend_reader();
+    reader.connection().begin_snapshot();
+    Steps steps = plan(reader.connection());
+    if (std::exchange(is_first_look_, false)) report_.from = version_;
+    return steps;
+  } catch (const MigrationError& error) {
+    if (error.problem() != MigrationProblem::dirty) throw;
+  }
+  wait_for_unfinished();
+  return look();
+}
+
+// Requires: a transaction.
+MigrationRunner::Steps MigrationRunner::plan(Connection& connection) {
+  const MigrationHistory history = read_history(connection);
+  version_ = history.version();
+  const std::optional<std::int32_t> id = options_.application_id;
+  if (id && history.application_id != 0 && history.application_id != *id) {
+    throw MigrationError(MigrationProblem::foreign, {},
+                         "the database " + hooks_.database + " is another program's: its application_id is " +
+                             std::to_string(history.application_id) + ", not " + std::to_string(*id));
+  }
+  return plan_steps(history.view(), migrations_, options_.target);
+}
+
+// A migration without a transaction has begun. Either somebody runs it now, in
+// this process and so with the lane, or in another with its lock; or it did not
+// come to its end, and then this throws.
+void MigrationRunner::wait_for_unfinished() {
+  const Lease writer = hooks_.lend_writer();
+  const auto lock = MigrationLock::acquire(hooks_.file, clock_, deadline_, options_.stop);
+  expect_not_stopped();
+  if (!lock) {
+    throw TimeoutError("another process runs a migration of " + hooks_.database + " for longer than lock_timeout",
+                       {.database = hooks_.database, .retryable = true});
+  }
+  const Transaction transaction(writer.connection());
+  static_cast<void>(plan(writer.connection()));
+}
+
+bool MigrationRunner::is_still_planned(Connection& writer, std::span<const PlannedMigration> steps) {
+  const Steps now = plan(writer);
+  return now.size() >= steps.size() && std::ranges::equal(steps, std::span(now).first(steps.size()), is_same);
+}
+
+MigrationRunner::Outcome MigrationRunner::run_transaction(std::span<const PlannedMigration> steps) {
+  const bool has_function = std::ranges::any_of(steps, is_function);
+  for (const PlannedMigration& planned : steps) {
+    if (is_transactional(planned)) continue;
+    throw MigrationError(MigrationProblem::not_transactional, planned.migration->file,
+                         "it is marked to run without a transaction, so it cannot share one: Atomicity::each runs it");
+  }
+  // Functions may undo a part of what they do; scripts never go on after an error.
+  const auto spilling = has_function ? Connection::Spilling::as_usual : Connection::Spilling::on;
+
+  // What functions registered is called when the lane is free, whatever happened.
+  struct Callbacks {
+    std::list<JobTransaction> parts;
+    TransactionState state = TransactionState::rolled_back;
+    ~Callbacks() {
+      for (JobTransaction& part : parts) {
+        part.settle(state);
+        part.call_back();
+      }
+    }
+  } callbacks;
+
+  const Lease lease = hooks_.lend_writer();
+  Connection& writer = lease.connection();
+  writer.become_migrator(Connection::Keys::off, spilling);
+  writer.set_limits(std::nullopt, options_.stop);
+  Transaction transaction(writer);
+  if (!is_still_planned(writer, steps)) return Outcome::outdated;
+  const std::int32_t version_before = version_;
+  const std::string consequence = stays_at(version_before);
+  std::vector<MigrationStep> done;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const PlannedMigration& planned = steps[i];
+    MigrationStep step = describe_step(planned);
+    begin_step(writer);
+    if (i == 0) {
+      back_up_once(step);
+      create_history(writer);
+    }
+    if (const std::optional<MigrationScript> script = script_of(planned)) {
+      for (const ScriptStatement& statement : script->statements) {
+        statement_number_ = static_cast<std::size_t>(&statement - script->statements.data()) + 1;
+        tell(MigrationPhase::statement, step, statement_number_);
+        run_statement(writer, step, statement, consequence);
+      }
+    } else {
+      tell(MigrationPhase::statement, step);
+      run_function(writer, callbacks.parts.emplace_back(), planned, consequence);
+    }
+    record(writer, planned, std::chrono::duration_cast<milliseconds>(clock_.now() - began_));
+    step.duration = std::chrono::duration_cast<milliseconds>(clock_.now() - began_);
+    end_step();
+    done.push_back(std::move(step));
+  }
+  set_application_id(writer);
+  check_keys(writer, done.back());
+  tell(MigrationPhase::committing, done.back());
+  step_ = nullptr;
+  try {
+    transaction.commit();
+  } catch (const CommitOutcomeUnknown&) {
+    callbacks.state = TransactionState::outcome_unknown;
+    throw;
+  } catch (const Error&) {
+    if (transaction.is_committed()) callbacks.state = TransactionState::outcome_unknown;
+    rethrow_about(done.back().file, "", consequence);
+  }
+  callbacks.state = TransactionState::committed;
+  std::ranges::move(done, std::back_inserter(report_.steps));
+  hooks_.care(writer);
+  return Outcome::done;
+}
+
+// Its statements run one by one; see invariant 2.
+MigrationRunner::Outcome MigrationRunner::run_alone(const PlannedMigration& planned) {
+  const Lease lease = hooks_.lend_writer();
+  Connection& writer = lease.connection();
+  const auto lock = MigrationLock::acquire(hooks_.file, clock_, deadline_, options_.stop);
+  if (!lock) return Outcome::outdated;  // which the next look says, or waits for
+  writer.become_migrator(Connection::Keys::enforced, Connection::Spilling::as_usual);
+  writer.set_limits(std::nullopt, options_.stop);
+  MigrationStep step = describe_step(planned);
+  const bool is_up = planned.direction == MigrationDirection::up;
+  AppliedMigration::State state_before = AppliedMigration::State::applied;
+  milliseconds duration_before{};
+  {
+    Transaction transaction(writer);
+    if (!is_still_planned(writer, {&planned, 1})) return Outcome::outdated;
+    if (!is_up) {
+      const MigrationHistory history = read_history(writer);
+      state_before = history.applied.back().state;
+      duration_before = history.applied.back().duration;
+    }
+    begin_step(writer);
+    back_up_once(step);
+    create_history(writer);
+    set_application_id(writer);
+    record_migration(writer, *planned.migration, AppliedMigration::State::running, {});
+    transaction.commit();
+  }
+  const MigrationScript script = *script_of(planned);
+  for (std::size_t i = 0; i < script.statements.size(); ++i) {
+    statement_number_ = i + 1;
+    tell(MigrationPhase::statement, step, statement_number_);
+    try {
+      run_statement(writer, step, script.statements[i],
+                    i == 0
+                        ? stays_at(is_up ? planned.migration->version - 1 : planned.migration->version)
+                        : "the " + std::to_string(i) +
+                              " before it are done, so that the database is between two "
+                              "versions: finish or undo them by hand, then say with baseline() which version it has");
+    } catch (...) {
+      // A statement is whole or not at all, so nothing has been done yet.
+      if (i == 0 && !writer.in_transaction()) {
+        const std::exception_ptr reason = std::current_exception();
+        writer.clear_limits();
+        Transaction transaction(writer);
+        if (is_up) {
+          forget_migration(writer, planned.migration->version);
+        } else {
+          record_migration(writer, *planned.migration, state_before, duration_before);
+        }
+        transaction.commit();
+        std::rethrow_exception(reason);
+      }
+      throw;
+    }
+  }
+  writer.clear_limits();
+  step.duration = std::chrono::duration_cast<milliseconds>(clock_.now() - began_);
+  tell(MigrationPhase::committing, step);
+  Transaction transaction(writer);
+  record(writer, planned, step.duration);
+  transaction.commit();
+  end_step();
+  report_.steps.push_back(std::move(step));
+  hooks_.care(writer);
+  return Outcome::done;
+}
+
+void MigrationRunner::run_function(Connection& writer, JobTransaction& part, const PlannedMigration& planned,
+                                   const std::string& consequence) {
+  struct Attached {
+    Attached(JobTransaction& of, Connection& to) : part(of) { part.attach(to); }
+    ~Attached() { part.detach(); }
+    JobTransaction& part;
+  } const attached(part, writer);
+  try {
+    std::get<std::function<void(sqlane::Transaction&)>>(body_of(planned))(part.transaction());
+    part.expect_complete();
+  } catch (const Error&) {
+    rethrow_about(planned.migration->file, "", consequence);
+  }
+}
+
+void MigrationRunner::run_statement(Connection& writer, const MigrationStep& step, const ScriptStatement& statement,
+                                    const std::string& consequence) {
+  try {
+    const SqlFor<Access::write> sql = runtime_sql(statement.text);
+    execute(writer, sql.text());
+  } catch (const UsageError& error) {  // the authorizer's, or the scanner's
+    throw MigrationError(MigrationProblem::failed, step.file,
+                         "line " + std::to_string(statement.line) + ": " + error.what() + "; " + consequence,
+                         {.sql = statement.text, .database = hooks_.database});
+  } catch (const Error&) {
+    rethrow_about(step.file, "line " + std::to_string(statement.line) + ": ", consequence);
+  }
+}
+
+void MigrationRunner::record(Connection& writer, const PlannedMigration& planned, milliseconds duration) {
+  if (planned.direction == MigrationDirection::up) {
+    record_migration(writer, *planned.migration, AppliedMigration::State::applied, duration);
+  } else {
+    forget_migration(writer, planned.migration->version);
+  }
+}
+
+void MigrationRunner::set_application_id(Connection& writer) {
+  if (options_.application_id) detail::set_application_id(writer, *options_.application_id);
+}
+
+// https://sqlite.org/pragma.html#pragma_foreign_key_check
+void MigrationRunner::check_keys(Connection& writer, const MigrationStep& step) {
+  constexpr int kNamed = 3;
+  tell(MigrationPhase::checking_keys, step);
+  std::string rows_named;
+  std::int64_t violations = 0;
+  try {
+    using Violation = std::tuple<std::string, std::optional<std::int64_t>, std::string, std::int64_t>;
+    const SqlFor<Access::write> sql("PRAGMA foreign_key_check");
+    Rows<Violation> rows(writer, sql.text());
+    for (const auto& [table, rowid, parent, key] : rows) {
+      if (++violations > kNamed) continue;
+      rows_named += (rows_named.empty() ? "" : ", ") + table + (rowid ? " row " + std::to_string(*rowid) : "") +
+                    " to no row of " + parent;
+    }
+  } catch (const Error&) {
+    rethrow_about(step.file, "checking foreign keys: ", stays_at(version_));
+  }
+  if (violations == 0) return;
+  throw MigrationError(
+      MigrationProblem::foreign_keys, step.file,
+      std::to_string(violations) + " rows would refer to nothing (" + rows_named + (violations > kNamed ? ", …" : "") +
+          "); mend them in the migration (PRAGMA foreign_key_check lists those that were there before); " +
+          stays_at(version_),
+      {.database = hooks_.database});
+}
+
+void MigrationRunner::back_up_once(const MigrationStep& step) {
+  if (options_.backup_folder.empty() || !report_.backup.empty()) return;
+  backup_bytes_ = 0;
+  tell(MigrationPhase::backup, step);
+  report_.backup = hooks_.back_up(version_, [&](std::uint64_t bytes) {
+    backup_bytes_ = bytes;
+    tell(MigrationPhase::backup, step);
+  });
+}
+
+// Progress
+
+void MigrationRunner::begin_step(Connection& writer) {
+  writer_ = &writer;
+  step_ = nullptr;
+  began_ = clock_.now();
+  pages_before_ = writer.pages_written();
+  if (!options_.on_progress) return;
+  const SqlFor<Access::write> size("SELECT page_size, page_count FROM pragma_page_size, pragma_page_count");
+  const auto [page_size, pages] = fetch_one<std::tuple<std::int64_t, std::int64_t>>(writer, size.text());
+  page_size_ = static_cast<std::uint64_t>(page_size);
+  database_bytes_ = page_size_ * static_cast<std::uint64_t>(pages);
+  writer.set_tick([this] { tell_again(); });
+}
+
+void MigrationRunner::end_step() {
+  step_ = nullptr;
+  ++step_number_;
+}
+
+void MigrationRunner::tell(MigrationPhase phase, const MigrationStep& step, std::size_t statement_number) {
+  if (!options_.on_progress) return;
+  phase_ = phase;
+  step_ = &step;
+  statement_number_ = statement_number;
+  constexpr milliseconds kPause{100};
+  tell_next_ = clock_.deadline(kPause);
+  const std::uint32_t pages = writer_ == nullptr ? 0 : writer_->pages_written() - pages_before_;
+  options_.on_progress({.phase = phase,
+                        .step = step,
+                        .step_number = step_number_,
+                        .steps = steps_,
+                        .statement_number = statement_number,
+                        .bytes_written = phase == MigrationPhase::backup ? backup_bytes_ : pages * page_size_,
+                        .database_bytes = database_bytes_,
+                        .elapsed = std::chrono::duration_cast<milliseconds>(clock_.now() - began_)});
+}
+
+// While a statement runs.
+void MigrationRunner::tell_again() {
+  if (step_ != nullptr && clock_.roughly_now() >= tell_next_) tell(phase_, *step_, statement_number_);
+}
+
+}  // namespace sqlane::detail

@@ -1,0 +1,116 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "migrate/history.hpp"
+#include "migrate/plan.hpp"
+#include "migrate/script.hpp"
+#include "sqlane/detail/lease.hpp"
+#include "sqlane/migration.hpp"
+#include "sqlite/connection.hpp"
+#include "transaction/job_transaction.hpp"
+
+namespace sqlane::detail {
+
+// What running migrations needs of the database.
+struct MigrationHooks {
+  std::function<Lease()> lend_reader;
+  std::function<Lease()> lend_writer;            // waits for the lane until MigrateOptions::lock_timeout
+  std::function<void(Connection& writer)> care;  // after a commit: a checkpoint, where one is due
+  // Copies the database, whose write lock is held, and says where to.
+  std::function<std::filesystem::path(std::int32_t version,
+                                      const std::function<void(std::uint64_t bytes)>& on_progress)>
+      back_up;
+  std::string database;          // what errors call it
+  std::filesystem::path file{};  // empty: in memory
+};
+
+// Brings a database from one version to another.
+//
+//   look      through a reader, without a lock: what is to be done?  ── nothing ──► done
+//   lock      the lane, then BEGIN IMMEDIATE. Look again: is that still so?  ── no ──► look
+//   run       the statements of one migration, or of all (Atomicity)
+//   check     no row refers to nothing
+//   COMMIT    the schema and the record of it together  ──► look
+//
+// Invariants
+//  1. What is done was planned from a state that was read under the write lock
+//     which it is done under. So of several processes one migrates.
+//  2. A migration and its row in sqlane_migration are in one transaction. One
+//     without a transaction has a row that says `running` from before its first
+//     statement until after its last; meanwhile its process holds the
+//     MigrationLock, unless it has died.
+//  3. A connection that has migrated is never used for anything else: it is
+//     closed, with all that was set on it, when the lane is given back.
+//  4. Nothing is committed after any statement failed.
+//
+// Use from one thread, once.
+class MigrationRunner {
+ public:
+  MigrationRunner(const Migrations& migrations, const MigrateOptions& options, MigrationHooks hooks, Clock& clock);
+
+  MigrationReport run();
+
+ private:
+  using Steps = std::vector<PlannedMigration>;
+  class Transaction;  // rolls back unless committed
+
+  enum class Outcome : std::uint8_t { done, outdated };
+
+  [[nodiscard]] Steps look();
+  [[nodiscard]] Steps plan(Connection& connection);
+  void expect_not_stopped() const;
+  void wait_for_unfinished();
+
+  [[nodiscard]] Outcome run_transaction(std::span<const PlannedMigration> steps);
+  [[nodiscard]] Outcome run_alone(const PlannedMigration& step);
+  [[nodiscard]] bool is_still_planned(Connection& writer, std::span<const PlannedMigration> steps);
+  void back_up_once(const MigrationStep& step);
+  void run_function(Connection& writer, JobTransaction& part, const PlannedMigration& planned,
+                    const std::string& consequence);
+  void run_statement(Connection& writer, const MigrationStep& step, const ScriptStatement& statement,
+                     const std::string& consequence);
+  void set_application_id(Connection& writer);
+  void check_keys(Connection& writer, const MigrationStep& step);
+  void record(Connection& writer, const PlannedMigration& planned, std::chrono::milliseconds duration);
+
+  void begin_step(Connection& writer);
+  void end_step();
+  void tell(MigrationPhase phase, const MigrationStep& step, std::size_t statement_number = 1);
+  void tell_again();
+
+  const Migrations& migrations_;
+  const MigrateOptions& options_;
+  const MigrationHooks hooks_;
+  Clock& clock_;
+  const Clock::time_point deadline_;
+  MigrationReport report_;
+  std::int32_t version_ = 0;  // as of the newest look
+  bool is_first_look_ = true;
+
+  // For the progress that is told.
+  const Connection* writer_ = nullptr;
+  MigrationPhase phase_ = MigrationPhase::statement;
+  const MigrationStep* step_ = nullptr;
+  std::size_t statement_number_ = 1;
+  std::size_t steps_ = 1;
+  std::size_t step_number_ = 1;
+  std::uint32_t pages_before_ = 0;
+  std::uint64_t page_size_ = 0;
+  std::uint64_t database_bytes_ = 0;
+  std::uint64_t backup_bytes_ = 0;
+  Clock::time_point began_;
+  Clock::time_point tell_next_;
+};
+
+// What a step is to a user.
+[[nodiscard]] MigrationStep describe_step(const PlannedMigration& planned);
+
+}  // namespace sqlane::detail
