@@ -57,6 +57,9 @@ MigrationReport Database::migrate(const Migrations& migrations, CallSite site) {
 MigrationReport Database::migrate(const Migrations& migrations, const MigrateOptions& options, CallSite site) {
   Core& core = this->core();
   core.lane().expect_foreign_holder(site);
+  if (mode_ == OpenMode::read_only && !plan_migrations(*this, migrations, options.target).empty()) {
+    static_cast<void>(writable_core(site));  // throws
+  }
   detail::MigrationHooks hooks{
       .lend_reader = [&] { return core.lend_reader({.timeout = options.lock_timeout, .stop = options.stop}, site); },
       .lend_writer = [&] { return lend_writer({.timeout = options.lock_timeout, .stop = options.stop}, site); },

@@ -1,7 +1,6 @@
 #include "migrate/migration_lock.hpp"
 
 #include <cerrno>
-#include <chrono>
 #include <fcntl.h>
 #include <string>
 #include <sys/file.h>
@@ -16,7 +15,6 @@ namespace sqlane::detail {
 namespace {
 
 constexpr mode_t kOwnerOnly = 0600;
-constexpr std::chrono::milliseconds kPause{20};
 
 [[noreturn]] void fail(const std::filesystem::path& file, int error) {
   throw IoError(
@@ -35,24 +33,18 @@ bool is_still_at(const std::filesystem::path& file, int descriptor) {
 
 }  // namespace
 
-std::optional<MigrationLock> MigrationLock::acquire(const std::filesystem::path& database, Clock& clock,
-                                                    Clock::time_point deadline, const std::stop_token& stop) {
+std::optional<MigrationLock> MigrationLock::try_acquire(const std::filesystem::path& database) {
   if (database.empty()) return MigrationLock({}, -1);
   std::filesystem::path file = database;
   file += "-migration";
   while (true) {
     const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, kOwnerOnly);
     if (descriptor < 0) fail(file, errno);
-    if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0) {
-      if (is_still_at(file, descriptor)) return MigrationLock(std::move(file), descriptor);
-      ::close(descriptor);
-      continue;
-    }
-    const int error = errno;
+    const int error = ::flock(descriptor, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+    if (error == 0 && is_still_at(file, descriptor)) return MigrationLock(std::move(file), descriptor);
     ::close(descriptor);
-    if (error != EWOULDBLOCK && error != EINTR) fail(file, error);
-    if (stop.stop_requested() || clock.now() >= deadline) return std::nullopt;
-    clock.sleep_until(clock.deadline(kPause));
+    if (error == EWOULDBLOCK) return std::nullopt;
+    if (error != 0 && error != EINTR) fail(file, error);
   }
 }
 

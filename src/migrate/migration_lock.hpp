@@ -2,23 +2,18 @@
 
 #include <filesystem>
 #include <optional>
-#include <stop_token>
-
-#include "base/clock.hpp"
 
 namespace sqlane::detail {
 
-// Held while a migration runs that has no transaction to hold a lock of SQLite's
-// for it, so that others can tell one that runs from one that did not come to
-// its end: the lock ends with its process. An empty file beside the database,
-// gone when the lock is given back. Files on one machine only.
+// Held while a database migrates, by one of all who want it to, of any process.
+// It ends with its process, which tells a migration that runs from one that did
+// not come to its end. An empty file beside the database, gone when the lock is
+// given back; a crash leaves it, which does no harm.
 class MigrationLock {
  public:
-  // Waits for it until `deadline`. Nothing when that has passed, or on a stop. A
-  // database in memory has an empty path, and nobody to keep out.
-  // Throws IoError when there can be no such file.
-  [[nodiscard]] static std::optional<MigrationLock> acquire(const std::filesystem::path& database, Clock& clock,
-                                                            Clock::time_point deadline, const std::stop_token& stop);
+  // Nothing when somebody else has it. A database in memory has an empty path,
+  // and gets a lock of nothing. Throws IoError when there can be no such file.
+  [[nodiscard]] static std::optional<MigrationLock> try_acquire(const std::filesystem::path& database);
 
   MigrationLock(MigrationLock&& other) noexcept;
   MigrationLock& operator=(MigrationLock&&) = delete;

@@ -6,7 +6,6 @@
 #include <tuple>
 #include <utility>
 
-#include "migrate/migration_lock.hpp"
 #include "sqlane/detail/queries.hpp"
 #include "sqlane/error.hpp"
 #include "sqlane/rows.hpp"
@@ -122,25 +121,53 @@ MigrationRunner::MigrationRunner(const Migrations& migrations, const MigrateOpti
       deadline_(clock.deadline(options.lock_timeout)) {}
 
 MigrationReport MigrationRunner::run() {
-  while (true) {
-    try {
-      const Steps steps = look();
-      if (steps.empty()) break;
+  if (const std::optional<MigrationLock> lock = lock_unless_done()) {
+    for (Steps steps = look(); !steps.empty(); steps = look()) {
       expect_not_stopped();
       steps_ = step_number_ - 1 + steps.size();
-      if (options_.atomicity == Atomicity::all) {
-        static_cast<void>(run_transaction(steps));
-      } else if (is_transactional(steps.front())) {
-        static_cast<void>(run_transaction(std::span(steps).first(1)));
-      } else {
-        static_cast<void>(run_alone(steps.front()));
+      try {
+        run_first_of(steps);
+      } catch (const BusyError&) {  // another process writes for longer than busy_timeout
+        if (clock_.now() >= deadline_) throw;
       }
-    } catch (const BusyError&) {  // another process writes for longer than busy_timeout: it migrates, perhaps
-      if (clock_.now() >= deadline_) throw;
     }
   }
   report_.to = version_;
   return std::move(report_);
+}
+
+// Nothing when nothing is left to do: somebody else has done it meanwhile.
+std::optional<MigrationLock> MigrationRunner::lock_unless_done() {
+  constexpr milliseconds kPause{10};
+  for (bool has_looked = false;;) {
+    try {
+      const bool is_done = look().empty();
+      if (!std::exchange(has_looked, true)) report_.from = version_;
+      if (is_done) return std::nullopt;
+    } catch (const MigrationError& error) {  // perhaps it runs now
+      if (error.problem() != MigrationProblem::dirty) throw;
+    }
+    expect_not_stopped();
+    if (std::optional<MigrationLock> lock = MigrationLock::try_acquire(hooks_.file)) {
+      if (hooks_.file.empty()) hooks_.lend_writer().give_back();  // likewise: whoever runs it has the lane
+      return lock;
+    }
+    if (clock_.now() >= deadline_) {
+      throw TimeoutError("another process migrates " + hooks_.database + ", for longer than lock_timeout",
+                         {.database = hooks_.database, .retryable = true});
+    }
+    clock_.sleep_until(clock_.deadline(kPause));
+  }
+}
+
+void MigrationRunner::run_first_of(std::span<const PlannedMigration> steps) {
+  if (options_.atomicity == Atomicity::all) {
+    run_transaction(steps);
+  } else if (is_transactional(steps.front())) {
+    run_transaction(steps.first(1));
+  } else {
+    run_alone(steps.front());
+  }
 }
 
 void MigrationRunner::expect_not_stopped() const {
@@ -149,19 +176,11 @@ void MigrationRunner::expect_not_stopped() const {
                          {.database = hooks_.database});
 }
 
-// The steps that are left, or none.
+// The steps that are left.
 MigrationRunner::Steps MigrationRunner::look() {
-  try {
-    const Lease reader = hooks_.lend_reader();
-    reader.connection().begin_snapshot();
-    Steps steps = plan(reader.connection());
-    if (std::exchange(is_first_look_, false)) report_.from = version_;
-    return steps;
-  } catch (const MigrationError& error) {
-    if (error.problem() != MigrationProblem::dirty) throw;
-  }
-  wait_for_unfinished();
-  return look();
+  const Lease reader = hooks_.lend_reader();
+  reader.connection().begin_snapshot();
+  return plan(reader.connection());
 }
 
 // Requires: a transaction.
@@ -177,27 +196,12 @@ MigrationRunner::Steps MigrationRunner::plan(Connection& connection) {
   return plan_steps(history.view(), migrations_, options_.target);
 }
 
-// A migration without a transaction has begun. Either somebody runs it now, in
-// this process and so with the lane, or in another with its lock; or it did not
-// come to its end, and then this throws.
-void MigrationRunner::wait_for_unfinished() {
-  const Lease writer = hooks_.lend_writer();
-  const auto lock = MigrationLock::acquire(hooks_.file, clock_, deadline_, options_.stop);
-  expect_not_stopped();
-  if (!lock) {
-    throw TimeoutError("another process runs a migration of " + hooks_.database + " for longer than lock_timeout",
-                       {.database = hooks_.database, .retryable = true});
-  }
-  const Transaction transaction(writer.connection());
-  static_cast<void>(plan(writer.connection()));
-}
-
 bool MigrationRunner::is_still_planned(Connection& writer, std::span<const PlannedMigration> steps) {
   const Steps now = plan(writer);
   return now.size() >= steps.size() && std::ranges::equal(steps, std::span(now).first(steps.size()), is_same);
 }
 
-MigrationRunner::Outcome MigrationRunner::run_transaction(std::span<const PlannedMigration> steps) {
+void MigrationRunner::run_transaction(std::span<const PlannedMigration> steps) {
   const bool has_function = std::ranges::any_of(steps, is_function);
   for (const PlannedMigration& planned : steps) {
     if (is_transactional(planned)) continue;
@@ -224,7 +228,7 @@ MigrationRunner::Outcome MigrationRunner::run_transaction(std::span<const Planne
   writer.become_migrator(Connection::Keys::off, spilling);
   writer.set_limits(std::nullopt, options_.stop);
   Transaction transaction(writer);
-  if (!is_still_planned(writer, steps)) return Outcome::outdated;
+  if (!is_still_planned(writer, steps)) return;
   const std::int32_t version_before = version_;
   const std::string consequence = stays_at(version_before);
   std::vector<MigrationStep> done;
@@ -267,15 +271,12 @@ MigrationRunner::Outcome MigrationRunner::run_transaction(std::span<const Planne
   callbacks.state = TransactionState::committed;
   std::ranges::move(done, std::back_inserter(report_.steps));
   hooks_.care(writer);
-  return Outcome::done;
 }
 
 // Its statements run one by one; see invariant 2.
-MigrationRunner::Outcome MigrationRunner::run_alone(const PlannedMigration& planned) {
+void MigrationRunner::run_alone(const PlannedMigration& planned) {
   const Lease lease = hooks_.lend_writer();
   Connection& writer = lease.connection();
-  const auto lock = MigrationLock::acquire(hooks_.file, clock_, deadline_, options_.stop);
-  if (!lock) return Outcome::outdated;  // which the next look says, or waits for
   writer.become_migrator(Connection::Keys::enforced, Connection::Spilling::as_usual);
   writer.set_limits(std::nullopt, options_.stop);
   MigrationStep step = describe_step(planned);
@@ -284,7 +285,7 @@ MigrationRunner::Outcome MigrationRunner::run_alone(const PlannedMigration& plan
   milliseconds duration_before{};
   {
     Transaction transaction(writer);
-    if (!is_still_planned(writer, {&planned, 1})) return Outcome::outdated;
+    if (!is_still_planned(writer, {&planned, 1})) return;
     if (!is_up) {
       const MigrationHistory history = read_history(writer);
       state_before = history.applied.back().state;
@@ -334,7 +335,6 @@ MigrationRunner::Outcome MigrationRunner::run_alone(const PlannedMigration& plan
   end_step();
   report_.steps.push_back(std::move(step));
   hooks_.care(writer);
-  return Outcome::done;
 }
 
 void MigrationRunner::run_function(Connection& writer, JobTransaction& part, const PlannedMigration& planned,

@@ -4,12 +4,14 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/clock.hpp"
 #include "migrate/history.hpp"
+#include "migrate/migration_lock.hpp"
 #include "migrate/plan.hpp"
 #include "migrate/script.hpp"
 #include "sqlane/detail/lease.hpp"
@@ -34,22 +36,25 @@ struct MigrationHooks {
 
 // Brings a database from one version to another.
 //
-//   look      through a reader, without a lock: what is to be done?  ── nothing ──► done
-//   lock      the lane, then BEGIN IMMEDIATE. Look again: is that still so?  ── no ──► look
+//   look      through a reader, without a lock: what is to be done?   ── nothing ──► done
+//   keep out  the MigrationLock: of several processes one goes on     ── done meanwhile ──► done
+//   look
+//   lock      the lane, then BEGIN IMMEDIATE. Look again: is that so? ── no ──► look
 //   run       the statements of one migration, or of all (Atomicity)
 //   check     no row refers to nothing
-//   COMMIT    the schema and the record of it together  ──► look
+//   COMMIT    the schema and the record of it together                ──► look
 //
 // Invariants
 //  1. What is done was planned from a state that was read under the write lock
-//     which it is done under. So of several processes one migrates.
+//     which it is done under; so a version that somebody else has brought about
+//     is never brought about again, whatever becomes of the MigrationLock.
 //  2. A migration and its row in sqlane_migration are in one transaction. One
 //     without a transaction has a row that says `running` from before its first
 //     statement until after its last; meanwhile its process holds the
-//     MigrationLock, unless it has died.
+//     MigrationLock (in memory: the lane), unless it has died.
 //  3. A connection that has migrated is never used for anything else: it is
 //     closed, with all that was set on it, when the lane is given back.
-//  4. Nothing is committed after any statement failed.
+//  4. Nothing is committed after any statement of a script failed.
 //
 // Use from one thread, once.
 class MigrationRunner {
@@ -62,15 +67,15 @@ class MigrationRunner {
   using Steps = std::vector<PlannedMigration>;
   class Transaction;  // rolls back unless committed
 
-  enum class Outcome : std::uint8_t { done, outdated };
-
   [[nodiscard]] Steps look();
   [[nodiscard]] Steps plan(Connection& connection);
   void expect_not_stopped() const;
-  void wait_for_unfinished();
+  [[nodiscard]] std::optional<MigrationLock> lock_unless_done();
 
-  [[nodiscard]] Outcome run_transaction(std::span<const PlannedMigration> steps);
-  [[nodiscard]] Outcome run_alone(const PlannedMigration& step);
+  // These do nothing when the steps turn out to be others.
+  void run_first_of(std::span<const PlannedMigration> steps);
+  void run_transaction(std::span<const PlannedMigration> steps);
+  void run_alone(const PlannedMigration& step);
   [[nodiscard]] bool is_still_planned(Connection& writer, std::span<const PlannedMigration> steps);
   void back_up_once(const MigrationStep& step);
   void run_function(Connection& writer, JobTransaction& part, const PlannedMigration& planned,
@@ -93,7 +98,6 @@ class MigrationRunner {
   const Clock::time_point deadline_;
   MigrationReport report_;
   std::int32_t version_ = 0;  // as of the newest look
-  bool is_first_look_ = true;
 
   // For the progress that is told.
   const Connection* writer_ = nullptr;

@@ -1,0 +1,525 @@
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <sqlite3.h>
+#include <stop_token>
+#include <string>
+#include <sys/file.h>
+#include <thread>
+#include <vector>
+
+#include "support/expect_error.hpp"
+#include "support/files.hpp"
+#include "support/five_migrations.hpp"
+#include "support/foreign_connection.hpp"
+#include "support/temporary_folder.hpp"
+
+namespace sqlane {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+using testing::error_of;
+using testing::expected_state;
+using testing::five_migrations;
+using testing::ForeignConnection;
+using testing::mentions;
+using testing::state_of;
+using testing::TemporaryFolder;
+
+using Strings = std::vector<std::string>;
+
+Migrations only(std::string up, std::optional<MigrationBody> down = std::nullopt) {
+  Migrations migrations;
+  migrations.add({.version = 1, .name = "first", .up = std::move(up), .down = std::move(down)});
+  return migrations;
+}
+
+Migrations followed_by(Migration next) {
+  Migrations migrations = five_migrations();
+  next.version = 6;
+  next.name = "sixth";
+  migrations.add(std::move(next));
+  return migrations;
+}
+
+// In a file of their own, and in memory.
+class Migrating : public ::testing::TestWithParam<bool> {
+ protected:
+  [[nodiscard]] Database open(Options options = {}) const {
+    return GetParam() ? Database::in_memory("migrating", options) : Database::open(folder_ / "app.db", options);
+  }
+
+  TemporaryFolder folder_;
+  Database db_ = open();
+};
+
+INSTANTIATE_TEST_SUITE_P(Kinds, Migrating, ::testing::Bool(),
+                         [](const auto& kind) { return kind.param ? "Memory" : "File"; });
+
+TEST_P(Migrating, BringsAFreshDatabaseToTheNewestVersion) {
+  const MigrationReport report = db_.migrate(five_migrations());
+  EXPECT_EQ(report.from, 0);
+  EXPECT_EQ(report.to, 5);
+  Strings files;
+  for (const MigrationStep& step : report.steps) files.push_back(step.file);
+  EXPECT_EQ(files, (Strings{"0001_create_visit.sql", "0002_add_rating.sql", "0003_rebuild_place.sql",
+                            "0004_index_visit.sql", "0005_name_areas"}));
+  EXPECT_EQ(state_of(db_), expected_state(5));
+  EXPECT_EQ(db_.query_one<int>("SELECT count(*) FROM visit WHERE rating = 3"), 60);
+}
+
+TEST_P(Migrating, WritesDownWhatItHasDone) {
+  db_.migrate(five_migrations(), {.target = 2});
+  const MigrationStatus status = migration_status(db_, five_migrations());
+  EXPECT_EQ(status.version, 2);
+  ASSERT_EQ(status.applied.size(), 2U);
+  const AppliedMigration& second = status.applied[1];
+  EXPECT_EQ(second.version, 2);
+  EXPECT_EQ(second.name, "add_rating");
+  EXPECT_EQ(second.checksum, checksum(five_migrations().list()[1]));
+  EXPECT_EQ(second.checksum.size(), 64U);
+  EXPECT_EQ(second.applied_at.size(), std::string("2026-01-31T12:00:00.000Z").size());
+  EXPECT_EQ(second.state, AppliedMigration::State::applied);
+  EXPECT_FALSE(second.sqlane_version.empty());
+  EXPECT_EQ(status.pending.size(), 3U);
+  EXPECT_FALSE(status.refusal);
+  EXPECT_EQ(db_.query_one<int>("PRAGMA user_version"), 2);
+}
+
+TEST_P(Migrating, DoesNothingTheSecondTime) {
+  db_.migrate(five_migrations());
+  const MigrationReport report = db_.migrate(five_migrations());
+  EXPECT_EQ(report.from, 5);
+  EXPECT_EQ(report.to, 5);
+  EXPECT_TRUE(report.steps.empty());
+}
+
+TEST_P(Migrating, GoesUpAndDownStepByStep) {
+  for (const int version : {3, 1, 4, 5, 0, 5, 2, 0}) {
+    const MigrationReport report = db_.migrate(five_migrations(), {.target = version});
+    EXPECT_EQ(report.to, version);
+    EXPECT_EQ(state_of(db_), expected_state(version)) << version;
+  }
+  EXPECT_EQ(db_.query_one<int>("SELECT count(*) FROM sqlane_migration"), 0);
+}
+
+TEST_P(Migrating, SaysBeforehandWhatItWouldDo) {
+  db_.migrate(five_migrations(), {.target = 1});
+  const std::vector<MigrationStep> up = plan_migrations(db_, five_migrations(), 2);
+  ASSERT_EQ(up.size(), 1U);
+  EXPECT_EQ(up[0].statements,
+            (Strings{"ALTER TABLE visit ADD COLUMN rating INTEGER", "UPDATE visit SET rating = id % 5"}));
+  const std::vector<MigrationStep> down = plan_migrations(db_, five_migrations(), 0);
+  ASSERT_EQ(down.size(), 1U);
+  EXPECT_EQ(down[0].direction, MigrationDirection::down);
+  EXPECT_EQ(down[0].file, "0001_create_visit.down.sql");
+  EXPECT_EQ(state_of(db_), expected_state(1));
+}
+
+TEST_P(Migrating, UndoesAStepThatFailsAndKeepsThoseBeforeIt) {
+  const Migrations migrations =
+      followed_by({.up = "CREATE TABLE extra (id INTEGER PRIMARY KEY);\n\nINSERT INTO nowhere VALUES (1);"});
+  const auto error = error_of<MigrationError>([&] { db_.migrate(migrations); });
+  EXPECT_EQ(error.problem(), MigrationProblem::failed);
+  EXPECT_EQ(error.file(), "0006_sixth.sql");
+  EXPECT_EQ(error.code(), SQLITE_ERROR);
+  EXPECT_TRUE(mentions(error, "0006_sixth.sql: line 3: ")) << error.what();
+  EXPECT_TRUE(mentions(error, "no such table: nowhere")) << error.what();
+  EXPECT_TRUE(mentions(error, "stays at version 5")) << error.what();
+  EXPECT_EQ(state_of(db_), expected_state(5));
+}
+
+TEST_P(Migrating, UndoesAllStepsWhereTheyAreOne) {
+  const Migrations migrations = followed_by({.up = "INSERT INTO nowhere VALUES (1);"});
+  const auto error = error_of<MigrationError>([&] { db_.migrate(migrations, {.atomicity = Atomicity::all}); });
+  EXPECT_TRUE(mentions(error, "stays at version 0")) << error.what();
+  EXPECT_EQ(state_of(db_), expected_state(0));
+  EXPECT_EQ(db_.query_one<int>("SELECT count(*) FROM sqlite_master"), 0);
+}
+
+TEST_P(Migrating, RunsAllStepsInOneTransactionIfAsked) {
+  int commits = 0;
+  const MigrationReport report =
+      db_.migrate(five_migrations(), {.atomicity = Atomicity::all, .on_progress = [&](const MigrationProgress& now) {
+                                        if (now.phase == MigrationPhase::committing) ++commits;
+                                      }});
+  EXPECT_EQ(report.steps.size(), 5U);
+  EXPECT_EQ(commits, 1);
+  EXPECT_EQ(state_of(db_), expected_state(5));
+}
+
+// Foreign keys
+
+TEST_P(Migrating, RebuildsATableThatOthersReferTo) {
+  Migrations migrations = only(
+      "CREATE TABLE parent (id INTEGER PRIMARY KEY);"
+      "CREATE TABLE child (parent INTEGER REFERENCES parent ON DELETE CASCADE);"
+      "INSERT INTO parent VALUES (1); INSERT INTO child VALUES (1);");
+  migrations.add({.version = 2,
+                  .name = "rebuild",
+                  .up = "CREATE TABLE new_parent (id INTEGER PRIMARY KEY, name TEXT);"
+                        "INSERT INTO new_parent (id) SELECT id FROM parent;"
+                        "DROP TABLE parent; ALTER TABLE new_parent RENAME TO parent;"});
+  db_.migrate(migrations);
+  EXPECT_EQ(db_.query_one<int>("SELECT count(*) FROM child"), 1);
+  EXPECT_EQ(db_.query_one<std::string>("SELECT \"table\" FROM pragma_foreign_key_list('child')"), "parent");
+}
+
+TEST_P(Migrating, RefusesToLeaveRowsThatReferToNothing) {
+  const Migrations migrations = followed_by({.up = "DELETE FROM place WHERE id = 1"});
+  const auto error = error_of<MigrationError>([&] { db_.migrate(migrations); });
+  EXPECT_EQ(error.problem(), MigrationProblem::foreign_keys);
+  EXPECT_TRUE(mentions(error, "150 rows would refer to nothing (visit row 2 to no row of place, ")) << error.what();
+  EXPECT_EQ(state_of(db_), expected_state(5));
+}
+
+TEST_P(Migrating, LeavesForeignKeysOnWhateverHappens) {
+  const auto expect_on = [&] {
+    EXPECT_EQ(db_.write([](Transaction& tx) { return tx.query_one<int>("PRAGMA foreign_keys"); }), 1);
+  };
+  db_.migrate(five_migrations());
+  expect_on();
+  EXPECT_THROW(db_.migrate(followed_by({.up = "DELETE FROM place"})), MigrationError);
+  expect_on();
+  EXPECT_THROW(db_.migrate(followed_by({.up = [](Transaction&) { throw 1; }})), int);
+  expect_on();
+}
+
+// Functions
+
+TEST_P(Migrating, LetsTheErrorsOfAFunctionThroughAndUndoesIt) {
+  struct OwnError {};
+  const Migrations migrations = followed_by({.up = [](Transaction& tx) {
+    tx.execute("DELETE FROM visit");
+    throw OwnError();
+  }});
+  EXPECT_THROW(db_.migrate(migrations), OwnError);
+  EXPECT_EQ(state_of(db_), expected_state(5));
+}
+
+TEST_P(Migrating, NamesTheFunctionWhoseStatementFailed) {
+  const Migrations migrations = followed_by({.up = [](Transaction& tx) { tx.execute("DELETE FROM nowhere"); }});
+  const auto error = error_of<MigrationError>([&] { db_.migrate(migrations); });
+  EXPECT_EQ(error.problem(), MigrationProblem::failed);
+  EXPECT_EQ(error.file(), "0006_sixth");
+}
+
+TEST_P(Migrating, DoesNotLetAFunctionEndItsTransaction) {
+  EXPECT_THROW(db_.migrate(followed_by({.up = [](Transaction& tx) { tx.commit(); }})), UsageError);
+  EXPECT_THROW(db_.migrate(followed_by({.up = [](Transaction& tx) { tx.execute(runtime_sql("COMMIT")); }})),
+               UsageError);
+  EXPECT_EQ(state_of(db_), expected_state(5));
+}
+
+TEST_P(Migrating, CallsBackWhenItIsCommittedAndTheLaneIsFree) {
+  Strings called;
+  const auto function = [&](bool fails) {
+    return [&, fails](Transaction& tx) {
+      tx.on_commit([&]() noexcept { called.push_back("commit, " + std::to_string(!db_.lane_holder().has_value())); });
+      tx.on_rollback(
+          [&]() noexcept { called.push_back("rollback, " + std::to_string(!db_.lane_holder().has_value())); });
+      if (fails) throw 1;
+    };
+  };
+  EXPECT_THROW(db_.migrate(followed_by({.up = function(true)})), int);
+  EXPECT_EQ(called, Strings{"rollback, 1"});
+  called.clear();
+  db_.migrate(followed_by({.up = function(false)}));
+  EXPECT_EQ(called, Strings{"commit, 1"});
+}
+
+TEST_P(Migrating, LetsAFunctionUndoAPartOfWhatItDoes) {
+  db_.migrate(followed_by({.up = [](Transaction& tx) {
+    {
+      const Savepoint undone = tx.savepoint();
+      tx.execute("DELETE FROM visit");
+    }
+    tx.execute("DELETE FROM visit WHERE id = 1");
+  }}));
+  EXPECT_EQ(db_.query_one<int>("SELECT count(*) FROM visit"), 299);
+}
+
+// Without a transaction
+
+constexpr const char* kAlone = "-- sqlane: no-transaction\n";
+
+TEST_P(Migrating, RunsWithoutATransactionWhatCannotRunInOne) {
+  const MigrationReport report = db_.migrate(
+      followed_by({.up = kAlone + std::string("DELETE FROM visit; VACUUM;"), .down = kAlone + std::string("VACUUM;")}));
+  EXPECT_EQ(report.to, 6);
+  EXPECT_EQ(db_.query_one<int>("SELECT count(*) FROM visit"), 0);
+  EXPECT_EQ(db_.query_one<int>("PRAGMA freelist_count"), 0);
+  EXPECT_EQ(db_.query_one<std::string>("SELECT state FROM sqlane_migration WHERE version = 6"), "applied");
+  EXPECT_EQ(db_.migrate(followed_by({.up = kAlone + std::string("DELETE FROM visit; VACUUM;"),
+                                     .down = kAlone + std::string("VACUUM;")}),
+                        {.target = 5})
+                .to,
+            5);
+}
+
+TEST_P(Migrating, DoesNotPutSuchAStepIntoATransactionWithOthers) {
+  const auto error = error_of<MigrationError>(
+      [&] { db_.migrate(followed_by({.up = kAlone + std::string("VACUUM;")}), {.atomicity = Atomicity::all}); });
+  EXPECT_EQ(error.problem(), MigrationProblem::not_transactional);
+  EXPECT_EQ(migration_status(db_, five_migrations()).version, 0);
+}
+
+TEST_P(Migrating, IsNotDirtyWhenTheFirstStatementFails) {
+  const Migrations wrong = followed_by({.up = kAlone + std::string("DELETE FROM nowhere; VACUUM;")});
+  const auto error = error_of<MigrationError>([&] { db_.migrate(wrong); });
+  EXPECT_EQ(error.problem(), MigrationProblem::failed);
+  EXPECT_TRUE(mentions(error, "stays at version 5")) << error.what();
+  EXPECT_FALSE(migration_status(db_, wrong).refusal);
+  EXPECT_EQ(db_.migrate(followed_by({.up = kAlone + std::string("VACUUM;")})).to, 6);
+}
+
+TEST_P(Migrating, IsDirtyWhenALaterStatementFailsUntilSomebodySaysWhatItHas) {
+  const Migrations wrong = followed_by({.up = kAlone + std::string("DELETE FROM visit; DELETE FROM nowhere;")});
+  const auto error = error_of<MigrationError>([&] { db_.migrate(wrong); });
+  EXPECT_TRUE(mentions(error, "line 2")) << error.what();
+  EXPECT_TRUE(mentions(error, "baseline")) << error.what();
+  EXPECT_EQ(db_.query_one<int>("SELECT count(*) FROM visit"), 0) << "the first statement was done";
+
+  const auto refusal = error_of<MigrationError>([&] { db_.migrate(wrong); });
+  EXPECT_EQ(refusal.problem(), MigrationProblem::dirty);
+  EXPECT_EQ(migration_status(db_, wrong).refusal->problem(), MigrationProblem::dirty);
+
+  baseline(db_, wrong, 5);  // undone by hand, say
+  EXPECT_EQ(migration_status(db_, wrong).version, 5);
+  EXPECT_EQ(db_.migrate(followed_by({.up = kAlone + std::string("VACUUM;")})).to, 6);
+}
+
+// Taking over, and refusing
+
+TEST_P(Migrating, TakesOverADatabaseThatWasMadeOtherwise) {
+  db_.execute("CREATE TABLE place (id INTEGER PRIMARY KEY, name TEXT NOT NULL)");
+  const auto refusal = error_of<MigrationError>([&] { db_.migrate(five_migrations()); });
+  EXPECT_EQ(refusal.problem(), MigrationProblem::unmanaged);
+  EXPECT_TRUE(mentions(refusal, "baseline")) << refusal.what();
+
+  Migrations migrations = only("CREATE TABLE place (id INTEGER PRIMARY KEY, name TEXT NOT NULL)");
+  migrations.add({.version = 2, .name = "second", .up = "ALTER TABLE place ADD COLUMN area TEXT"});
+  baseline(db_, migrations, 1);
+  EXPECT_EQ(migration_status(db_, migrations).applied[0].state, AppliedMigration::State::baseline);
+  const MigrationReport report = db_.migrate(migrations);
+  EXPECT_EQ(report.from, 1);
+  EXPECT_EQ(report.to, 2);
+  EXPECT_EQ(db_.query_one<int>("SELECT count(area) FROM place"), 0);
+}
+
+TEST_P(Migrating, DoesNotTakeOverWhatContradictsWhatWasRecorded) {
+  db_.migrate(five_migrations(), {.target = 3});
+  EXPECT_EQ(error_of<MigrationError>([&] { baseline(db_, five_migrations(), 2); }).problem(),
+            MigrationProblem::superseded);
+  EXPECT_EQ(error_of<MigrationError>([&] { baseline(db_, five_migrations(), 6); }).problem(),
+            MigrationProblem::missing);
+  EXPECT_EQ(error_of<MigrationError>([&] { baseline(db_, only("CREATE TABLE other (id)"), 1); }).problem(),
+            MigrationProblem::superseded);
+  EXPECT_EQ(migration_status(db_, five_migrations()).version, 3);
+}
+
+TEST_P(Migrating, RefusesADatabaseThatIsNewerThanTheProgram) {
+  db_.migrate(five_migrations());
+  const Migrations old = only(std::get<std::string>(five_migrations().list()[0].up));
+  EXPECT_EQ(error_of<MigrationError>([&] { db_.migrate(old); }).problem(), MigrationProblem::superseded);
+  EXPECT_TRUE(migration_status(db_, old).has_been_superseded());
+  EXPECT_FALSE(migration_status(db_, five_migrations()).has_been_superseded());
+}
+
+TEST_P(Migrating, RefusesAMigrationThatChangedAfterItWasApplied) {
+  db_.migrate(only("CREATE TABLE place (id INTEGER PRIMARY KEY)"));
+  const auto refusal =
+      error_of<MigrationError>([&] { db_.migrate(only("CREATE TABLE place (id INTEGER PRIMARY KEY, name TEXT)")); });
+  EXPECT_EQ(refusal.problem(), MigrationProblem::changed);
+  EXPECT_EQ(refusal.file(), "0001_first.sql");
+}
+
+TEST_P(Migrating, MarksTheFileAndRefusesThatOfAnotherProgram) {
+  db_.migrate(five_migrations(), {.target = 2, .application_id = 77});
+  EXPECT_EQ(db_.query_one<int>("PRAGMA application_id"), 77);
+  EXPECT_EQ(error_of<MigrationError>([&] { db_.migrate(five_migrations(), {.application_id = 78}); }).problem(),
+            MigrationProblem::foreign);
+  EXPECT_EQ(db_.migrate(five_migrations(), {.application_id = 77}).to, 5);
+}
+
+// Progress and stopping
+
+TEST_P(Migrating, TellsHowFarItIs) {
+  Strings told;
+  db_.migrate(five_migrations(), {.target = 2, .on_progress = [&](const MigrationProgress& now) {
+                                    const char* const phase = now.phase == MigrationPhase::statement       ? "statement"
+                                                              : now.phase == MigrationPhase::checking_keys ? "keys"
+                                                              : now.phase == MigrationPhase::committing    ? "commit"
+                                                                                                           : "backup";
+                                    std::string line = now.step.name + " " + std::to_string(now.step_number) + "/" +
+                                                       std::to_string(now.steps) + " " + phase;
+                                    if (now.phase == MigrationPhase::statement) {
+                                      line += " " + std::to_string(now.statement_number) + "/" +
+                                              std::to_string(now.step.statements.size());
+                                    }
+                                    if (told.empty() || told.back() != line) told.push_back(line);
+                                  }});
+  EXPECT_EQ(told, (Strings{"create_visit 1/2 statement 1/4", "create_visit 1/2 statement 2/4",
+                           "create_visit 1/2 statement 3/4", "create_visit 1/2 statement 4/4", "create_visit 1/2 keys",
+                           "create_visit 1/2 commit", "add_rating 2/2 statement 1/2", "add_rating 2/2 statement 2/2",
+                           "add_rating 2/2 keys", "add_rating 2/2 commit"}));
+}
+
+TEST_P(Migrating, StopsWithTheLastWholeStep) {
+  std::stop_source stop;
+  const auto stop_in_third = [&](const MigrationProgress& now) {
+    if (now.step.version == 3 && now.statement_number == 2) stop.request_stop();
+  };
+  EXPECT_THROW(db_.migrate(five_migrations(), {.on_progress = stop_in_third, .stop = stop.get_token()}),
+               InterruptedError);
+  EXPECT_EQ(state_of(db_), expected_state(2));
+  EXPECT_EQ(db_.migrate(five_migrations()).steps.size(), 3U);
+  EXPECT_EQ(state_of(db_), expected_state(5));
+}
+
+TEST_P(Migrating, StopsAStatementThatRuns) {
+  std::stop_source stop;
+  int told = 0;
+  const Migrations endless = followed_by({.up = "CREATE TABLE endless (i);"
+                                                "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n)"
+                                                " INSERT INTO endless SELECT i FROM n WHERE i < 0"});
+  const auto stop_while_it_runs = [&](const MigrationProgress& now) {
+    if (now.step.version == 6 && now.statement_number == 2 && ++told == 2) stop.request_stop();
+  };
+  EXPECT_THROW(db_.migrate(endless, {.on_progress = stop_while_it_runs, .stop = stop.get_token()}), InterruptedError);
+  EXPECT_EQ(state_of(db_), expected_state(5));
+}
+
+TEST_P(Migrating, IsAUsageErrorInsideAWrite) {
+  EXPECT_THROW(db_.write([&](Transaction&) { db_.migrate(five_migrations()); }), UsageError);
+}
+
+TEST_P(Migrating, LeavesNothingTemporaryBehind) {
+  db_.migrate(
+      only("CREATE TEMP TABLE scratch (id); INSERT INTO scratch VALUES (7);"
+           "CREATE TABLE kept AS SELECT id FROM scratch"));
+  EXPECT_EQ(db_.query_one<int>("SELECT id FROM kept"), 7);
+  db_.write([](Transaction& tx) { EXPECT_THROW(tx.execute("INSERT INTO temp.scratch VALUES (1)"), SchemaError); });
+}
+
+// Below the page cache of 1 MB there is SQLite's own memory; 20 MB of changes are not in it.
+TEST_P(Migrating, KeepsItsMemoryWithinThePageCache) {
+  if (GetParam()) GTEST_SKIP() << "what is in memory takes memory";
+  Database db = Database::open(folder_ / "large.db", {.page_cache = 1U << 20U});
+  sqlite3_memory_highwater(1);
+  db.migrate(
+      only("CREATE TABLE large (id INTEGER PRIMARY KEY, filler BLOB);"
+           "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 5000)"
+           " INSERT INTO large SELECT i, randomblob(4000) FROM n;"));
+  EXPECT_LT(sqlite3_memory_highwater(0), 8 << 20);
+  EXPECT_EQ(db.query_one<int>("SELECT count(*) FROM large"), 5000);
+}
+
+// Files alone
+
+class MigratingFile : public ::testing::Test {
+ protected:
+  TemporaryFolder folder_;
+  const fs::path path_ = folder_ / "app.db";
+};
+
+TEST_F(MigratingFile, CopiesTheLogBackBetweenSteps) {
+  Migrations migrations = only("CREATE TABLE large (filler BLOB)");
+  for (int version = 2; version <= 6; ++version) {
+    migrations.add({.version = version,
+                    .name = "fill",
+                    .up = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 500)"
+                          " INSERT INTO large SELECT randomblob(4000) FROM n;"});
+  }
+  Database db = Database::open(path_, {.checkpoint_pages = 100});
+  db.migrate(migrations);
+  EXPECT_LT(fs::file_size(testing::beside(path_, "-wal")), 4U << 20U) << "five steps of 2 MB each";
+}
+
+TEST_F(MigratingFile, KeepsOtherProcessesOutWithExclusiveLocking) {
+  Database db = Database::open(path_, {.locking = Locking::exclusive});
+  db.migrate(five_migrations());
+  EXPECT_EQ(state_of(db), expected_state(5));
+}
+
+TEST_F(MigratingFile, WaitsForAnotherProcessThatMigratesUpToTheTimeout) {
+  Database db = Database::open(path_);
+  const int other = ::open((path_.string() + "-migration").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  ASSERT_EQ(::flock(other, LOCK_EX), 0);
+  EXPECT_THROW(db.migrate(five_migrations(), {.lock_timeout = 0ms}), TimeoutError);
+  EXPECT_EQ(migration_status(db, five_migrations()).version, 0);
+  ::close(other);
+  EXPECT_EQ(db.migrate(five_migrations(), {.lock_timeout = 0ms}).to, 5);
+}
+
+// look: nothing is there
+//                            here, past all locks of ours: the first two steps
+// lock, look again: three to go
+TEST_F(MigratingFile, LooksAgainUnderTheWriteLock) {
+  { Database made = Database::open(path_); }
+  int begun = 0;
+  ForeignConnection other(path_);
+  Database source = Database::in_memory();
+  source.migrate(five_migrations(), {.target = 2});
+  const auto migrate_in_between = [&](const ExecutedStatement& statement) {
+    if (statement.sql() != "BEGIN IMMEDIATE" || ++begun != 1) return;
+    other.run("BEGIN IMMEDIATE");
+    source.read([&](const Snapshot& s) {
+      for (const std::string& sql : s.query<std::string>("SELECT sql FROM sqlite_master WHERE sql NOTNULL")) {
+        other.run(sql);
+      }
+      for (const std::string& row :
+           s.query<std::string>("SELECT format('INSERT INTO sqlane_migration VALUES (%d, %Q, %Q, %Q, 0, %Q, %Q)', "
+                                "version, name, checksum, applied_at, sqlane_version, state) FROM sqlane_migration")) {
+        other.run(row);
+      }
+    });
+    other.run("PRAGMA user_version = 2");
+    other.run("COMMIT");
+  };
+  Options options;
+  options.on_statement = migrate_in_between;
+  Database db = Database::open(path_, options);
+  begun = 0;
+  const MigrationReport report = db.migrate(five_migrations());
+  EXPECT_EQ(report.from, 0);
+  EXPECT_EQ(report.to, 5);
+  ASSERT_EQ(report.steps.size(), 3U);
+  EXPECT_EQ(report.steps[0].version, 3);
+}
+
+TEST_F(MigratingFile, OnlyReadsWhereItWasOpenedToRead) {
+  {
+    Database db = Database::open(path_);
+    db.migrate(five_migrations(), {.target = 4});
+  }
+  Database db = Database::open(path_, {.mode = OpenMode::read_only});
+  EXPECT_THROW(db.migrate(five_migrations()), ReadOnlyError);
+  EXPECT_TRUE(db.migrate(five_migrations(), {.target = 4}).steps.empty());
+  EXPECT_EQ(migration_status(db, five_migrations()).pending.size(), 1U);
+  EXPECT_FALSE(fs::exists(path_.string() + "-migration"));
+}
+
+TEST_F(MigratingFile, OfManyThreadsIsDoneByOne) {
+  Database db = Database::open(path_);
+  Database another = Database::open(path_);
+  std::atomic<std::size_t> steps = 0;
+  std::atomic<int> workers = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 8; ++i) {
+      threads.emplace_back([&, i] {
+        const MigrationReport report = (i % 2 == 0 ? db : another).migrate(five_migrations());
+        steps += report.steps.size();
+        if (!report.steps.empty()) ++workers;
+      });
+    }
+  }
+  EXPECT_EQ(steps, 5U);
+  EXPECT_EQ(workers, 1);
+  EXPECT_EQ(state_of(db), expected_state(5));
+}
+
+}  // namespace
+}  // namespace sqlane
