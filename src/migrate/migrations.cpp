@@ -119,7 +119,12 @@ Migrations Migrations::from_files(std::span<const MigrationFile> files) {
 }
 
 Migrations& Migrations::add(Migration migration) {
-  if (migration.file.empty()) migration.file = detail::file_name_of(migration.version, migration.name);
+  if (migration.file.empty()) {
+    migration.file = detail::file_name_of(migration.version, migration.name);
+    constexpr std::string_view kSuffix = ".sql";
+    if (!std::holds_alternative<std::string>(migration.up))
+      migration.file.resize(migration.file.size() - kSuffix.size());
+  }
   const auto refuse = [&](const std::string& message) { throw MigrationError(kMalformed, migration.file, message); };
   if (migration.version < 1) {
     refuse("its number is " + std::to_string(migration.version) + ": numbers begin with 1");

@@ -124,7 +124,7 @@ MigrationReport MigrationRunner::run() {
   if (const std::optional<MigrationLock> lock = lock_unless_done()) {
     for (Steps steps = look(); !steps.empty(); steps = look()) {
       expect_not_stopped();
-      steps_ = step_number_ - 1 + steps.size();
+      steps_ = report_.steps.size() + steps.size();
       try {
         run_first_of(steps);
       } catch (const BusyError&) {  // another process writes for longer than busy_timeout
@@ -235,7 +235,7 @@ void MigrationRunner::run_transaction(std::span<const PlannedMigration> steps) {
   for (std::size_t i = 0; i < steps.size(); ++i) {
     const PlannedMigration& planned = steps[i];
     MigrationStep step = describe_step(planned);
-    begin_step(writer);
+    begin_step(writer, report_.steps.size() + i + 1);
     if (i == 0) {
       back_up_once(step);
       create_history(writer);
@@ -252,7 +252,7 @@ void MigrationRunner::run_transaction(std::span<const PlannedMigration> steps) {
     }
     record(writer, planned, std::chrono::duration_cast<milliseconds>(clock_.now() - began_));
     step.duration = std::chrono::duration_cast<milliseconds>(clock_.now() - began_);
-    end_step();
+    step_ = nullptr;
     done.push_back(std::move(step));
   }
   set_application_id(writer);
@@ -291,7 +291,7 @@ void MigrationRunner::run_alone(const PlannedMigration& planned) {
       state_before = history.applied.back().state;
       duration_before = history.applied.back().duration;
     }
-    begin_step(writer);
+    begin_step(writer, report_.steps.size() + 1);
     back_up_once(step);
     create_history(writer);
     set_application_id(writer);
@@ -332,7 +332,7 @@ void MigrationRunner::run_alone(const PlannedMigration& planned) {
   Transaction transaction(writer);
   record(writer, planned, step.duration);
   transaction.commit();
-  end_step();
+  step_ = nullptr;
   report_.steps.push_back(std::move(step));
   hooks_.care(writer);
 }
@@ -417,7 +417,8 @@ void MigrationRunner::back_up_once(const MigrationStep& step) {
 
 // Progress
 
-void MigrationRunner::begin_step(Connection& writer) {
+void MigrationRunner::begin_step(Connection& writer, std::size_t number) {
+  step_number_ = number;
   writer_ = &writer;
   step_ = nullptr;
   began_ = clock_.now();
@@ -428,11 +429,6 @@ void MigrationRunner::begin_step(Connection& writer) {
   page_size_ = static_cast<std::uint64_t>(page_size);
   database_bytes_ = page_size_ * static_cast<std::uint64_t>(pages);
   writer.set_tick([this] { tell_again(); });
-}
-
-void MigrationRunner::end_step() {
-  step_ = nullptr;
-  ++step_number_;
 }
 
 void MigrationRunner::tell(MigrationPhase phase, const MigrationStep& step, std::size_t statement_number) {

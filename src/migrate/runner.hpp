@@ -86,8 +86,7 @@ class MigrationRunner {
   void check_keys(Connection& writer, const MigrationStep& step);
   void record(Connection& writer, const PlannedMigration& planned, std::chrono::milliseconds duration);
 
-  void begin_step(Connection& writer);
-  void end_step();
+  void begin_step(Connection& writer, std::size_t number);
   void tell(MigrationPhase phase, const MigrationStep& step, std::size_t statement_number = 1);
   void tell_again();
 

@@ -68,6 +68,7 @@ inline MigratedState state_of(const Database& db) {
     MigratedState state{.version = s.query_one<int>("PRAGMA user_version")};
     for (auto& row : s.query<std::tuple<std::string, std::string>>(
              "SELECT name, coalesce(sql, '') FROM sqlite_master WHERE name <> 'sqlane_migration' ORDER BY name")) {
+      std::erase(std::get<1>(row), '"');  // ALTER TABLE … RENAME TO adds them
       state.schema.push_back(row);
     }
     for (const char* const table : {"place", "visit"}) {
