@@ -172,6 +172,12 @@ Lease Core::lend_reader(const ReadOptions& options, CallSite site) {
   }
 }
 
+Lease Core::lend_own_reader(const ReadOptions& options, CallSite site) { return lend_from(*readers_, options, site); }
+
+void Core::checkpoint_if_due(Connection& writer) {
+  if (governor_.is_due(writer)) governor_.checkpoint(writer);
+}
+
 Lease Core::lend_from(Readers& readers, const ReadOptions& options, CallSite site) {
   const Loan loan = readers.base().acquire({options.timeout, options.stop}, site);
   auto& reader = *static_cast<Connection*>(loan.resource);
@@ -189,10 +195,6 @@ Lease Core::lend_from(Readers& readers, const ReadOptions& options, CallSite sit
 
 void Core::expect_writable(CallSite site) {
   if (options_.mode == OpenMode::read_only) lend_writer({}, site).give_back();
-}
-
-void Core::care_for(Connection& writer) {
-  if (governor_.is_due(writer)) governor_.checkpoint(writer);
 }
 
 void Core::raise_durability(Durability durability, CallSite site) {

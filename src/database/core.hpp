@@ -48,12 +48,14 @@ class Core : public std::enable_shared_from_this<Core> {
   // The same, counted as a transaction by begin().
   [[nodiscard]] Lease lend_writer_to_guard(const WriteOptions& options, CallSite site);
   [[nodiscard]] Lease lend_reader(const ReadOptions& options, CallSite site);
+  // Never one of Options::fallback.
+  [[nodiscard]] Lease lend_own_reader(const ReadOptions& options, CallSite site);
+
+  // What the lane does after a commit, for who has committed past it and holds it still.
+  void checkpoint_if_due(Connection& writer);
 
   // Opens the writer where that has been left out for those who only read. Throws OpenError.
   void expect_writable(CallSite site);
-
-  // Checkpoints, where that is due, before its time on the lane. By the lane's holder, in no transaction.
-  void care_for(Connection& writer);
 
   // The stronger durability holds for all who share it.
   void raise_durability(Durability durability, CallSite site);
@@ -78,9 +80,7 @@ class Core : public std::enable_shared_from_this<Core> {
 
   [[nodiscard]] const Options& options() const noexcept { return options_; }
   [[nodiscard]] Clock& clock() const noexcept { return clock_; }
-  [[nodiscard]] bool is_memory() const noexcept { return settings_.is_memory(); }
-  // The absolute path; what errors call a memory database.
-  [[nodiscard]] const std::string& file() const noexcept { return settings_.database; }
+  [[nodiscard]] const ConnectionSettings& settings() const noexcept { return settings_; }
   // Gives an empty store what has been committed, sharing the memory. False when
   // that cannot be: for a database in a file, and while somebody reads an older
   // state. Throws DiskFullError when it is more than the store may have.

@@ -55,6 +55,23 @@ void create_file(const fs::path& path) {
   if (error != 0 && error != EEXIST) refuse(path, "the file cannot be created: " + describe(error));
 }
 
+fs::path absolute_path(const fs::path& path) {
+  if (path.empty()) refuse(path, "the path is empty");
+  if (path.native().find('\0') != std::string::npos) refuse(path, "the path holds a NUL byte");
+  if (!path.has_filename()) refuse(path, "the path names a directory");
+  std::error_code error;
+  const fs::path given_folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  const fs::path folder = fs::canonical(given_folder, error);
+  if (error) refuse(path, "its folder cannot be reached: " + error.message());
+  return folder / path.filename();
+}
+
+void expect_regular(const fs::path& path, const struct stat& status) {
+  if (S_ISDIR(status.st_mode)) refuse(path, "it is a directory");
+  if (S_ISLNK(status.st_mode)) refuse(path, "it is a symbolic link; open the file that it points to");
+  if (!S_ISREG(status.st_mode)) refuse(path, "it is not a regular file");
+}
+
 void expect_shared_memory([[maybe_unused]] const fs::path& path, [[maybe_unused]] const fs::path& folder) {
 #if defined(__linux__)
   struct statfs info {};
@@ -101,32 +118,50 @@ bool supports_wal(long type) noexcept {
 }
 
 fs::path prepare_database_file(const fs::path& path, OpenMode mode) {
-  if (path.empty()) refuse(path, "the path is empty");
-  if (path.native().find('\0') != std::string::npos) refuse(path, "the path holds a NUL byte");
-  if (!path.has_filename()) refuse(path, "the path names a directory");
-
-  std::error_code error;
-  const fs::path given_folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
-  const fs::path folder = fs::canonical(given_folder, error);
-  if (error) refuse(path, "its folder cannot be reached: " + error.message());
-  fs::path absolute = folder / path.filename();
-
+  fs::path absolute = absolute_path(path);
   struct stat status {};
   if (::lstat(absolute.c_str(), &status) != 0) {
     if (errno != ENOENT || mode != OpenMode::create) refuse(path, describe(errno));
-    expect_shared_memory(path, folder);
+    expect_shared_memory(path, absolute.parent_path());
     create_file(absolute);
     return absolute;
   }
-  if (S_ISDIR(status.st_mode)) refuse(path, "it is a directory");
-  if (S_ISLNK(status.st_mode)) refuse(path, "it is a symbolic link; open the file that it points to");
-  if (!S_ISREG(status.st_mode)) refuse(path, "it is not a regular file");
+  expect_regular(path, status);
   if (::faccessat(AT_FDCWD, absolute.c_str(), R_OK, AT_EACCESS) != 0)
     refuse(path, "it cannot be read: " + describe(errno));
   if (mode != OpenMode::read_only && ::faccessat(AT_FDCWD, absolute.c_str(), W_OK, AT_EACCESS) != 0)
     refuse(path, "it cannot be written: " + describe(errno));
-  expect_shared_memory(path, folder);
+  expect_shared_memory(path, absolute.parent_path());
   expect_known_log(path, absolute);
+  return absolute;
+}
+
+fs::path find_database_file(const fs::path& path) {
+  fs::path absolute = absolute_path(path);
+  struct stat status {};
+  if (::lstat(absolute.c_str(), &status) != 0) refuse(path, describe(errno));
+  expect_regular(path, status);
+  if (::faccessat(AT_FDCWD, absolute.c_str(), R_OK, AT_EACCESS) != 0) {
+    refuse(path, "it cannot be read: " + describe(errno));
+  }
+  expect_known_log(path, absolute);
+  return absolute;
+}
+
+fs::path place_for_database(const fs::path& path, Existing existing) {
+  fs::path absolute = absolute_path(path);
+  struct stat status {};
+  if (::lstat(absolute.c_str(), &status) == 0) {
+    expect_regular(path, status);
+    if (existing == Existing::refuse) refuse(path, "there is a file already");
+  } else if (errno != ENOENT) {
+    refuse(path, describe(errno));
+  }
+  for (const char* suffix : {"-journal", "-wal"}) {
+    const std::string beside = absolute.string() + suffix;
+    if (::lstat(beside.c_str(), &status) != 0 || status.st_size == 0) continue;
+    refuse(path, "\"" + beside + "\" is left there from another database, and SQLite would take it for this one's");
+  }
   return absolute;
 }
 

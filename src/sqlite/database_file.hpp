@@ -19,6 +19,23 @@ namespace sqlane::detail {
 [[nodiscard]] std::filesystem::path prepare_database_file(const std::filesystem::path& path,
                                                           OpenMode mode = OpenMode::create);
 
+// A database file that is only read, and never shares memory through its folder
+// with those who write it; so it may be on a network file system. Its absolute
+// path. Throws OpenError likewise.
+[[nodiscard]] std::filesystem::path find_database_file(const std::filesystem::path& path);
+
+// What a new file may do with one that has its name.
+enum class Existing : std::uint8_t {
+  refuse,
+  replace,  // a regular file; as a whole, at once
+};
+
+// The absolute path of a database that is to appear there complete. Makes
+// nothing. Throws OpenError: empty path, NUL bytes, no such folder, a directory,
+// device or symbolic link, a file unless it is to be replaced; and a journal or
+// a log beside it, which SQLite would take for the new file's own.
+[[nodiscard]] std::filesystem::path place_for_database(const std::filesystem::path& path, Existing existing);
+
 // Tells files apart, whatever their paths.
 struct FileIdentity {
   std::uint64_t device = 0;

@@ -443,6 +443,25 @@ TEST_F(MigratingFile, KeepsOtherProcessesOutWithExclusiveLocking) {
   EXPECT_EQ(state_of(db), expected_state(5));
 }
 
+TEST_F(MigratingFile, CopiesTheDatabaseBeforeTheFirstStep) {
+  Database db = Database::open(path_);
+  EXPECT_TRUE(db.migrate(five_migrations(), {.target = 2}).backup.empty());
+  const fs::path copy = folder_ / "app.v2.db";
+  testing::write_bytes(copy, "of an attempt before");
+  EXPECT_EQ(db.migrate(five_migrations(), {.backup_folder = folder_.path()}).backup, copy);
+  const Database kept = Database::open(copy, {.mode = OpenMode::read_only});
+  EXPECT_EQ(state_of(kept), expected_state(2));
+  EXPECT_EQ(state_of(db), expected_state(5));
+  EXPECT_TRUE(db.migrate(five_migrations(), {.backup_folder = folder_.path()}).backup.empty());
+  EXPECT_FALSE(fs::exists(folder_ / "app.v5.db"));
+}
+
+TEST_F(MigratingFile, DoesNotMigrateWhatItCannotCopy) {
+  Database db = Database::open(path_);
+  EXPECT_THROW(db.migrate(five_migrations(), {.backup_folder = folder_ / "nowhere"}), OpenError);
+  EXPECT_EQ(state_of(db), expected_state(0));
+}
+
 TEST_F(MigratingFile, WaitsForAnotherProcessThatMigratesUpToTheTimeout) {
   Database db = Database::open(path_);
   const int other = ::open((path_.string() + "-migration").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);

@@ -261,4 +261,9 @@ int sqlite3_wal_checkpoint_v2(sqlite3* connection, const char* schema, int mode,
   return code;
 }
 
+int sqlite3_backup_step(sqlite3_backup* backup, int pages) {
+  static const auto real = next<decltype(sqlite3_backup_step)>("sqlite3_backup_step");
+  return apply(nullptr, judge(Call::backup_step, nullptr), [&] { return real(backup, pages); });
+}
+
 }  // extern "C"

@@ -10,7 +10,7 @@
 
 namespace sqlane::testing {
 
-enum class Call { open, prepare, bind, step, checkpoint };
+enum class Call { open, prepare, bind, step, checkpoint, backup_step };
 
 enum class Effect {
   instead,  // the real function is not called

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <filesystem>
+
+#include "database/core.hpp"
+#include "sqlane/backup.hpp"
+#include "sqlane/call_site.hpp"
+#include "sqlite/database_file.hpp"
+
+namespace sqlane::detail {
+
+// Database::backup_to() and Database::restore_from(), for the library's own
+// rooms. A file that a backup replaces stays as it was until the new one is
+// complete; UsageError where this process has it open.
+BackupReport back_up(Core& core, const std::filesystem::path& file, Existing existing, const BackupOptions& options,
+                     CallSite site);
+BackupReport restore(Core& core, const std::filesystem::path& file, const BackupOptions& options, CallSite site);
+
+}  // namespace sqlane::detail
