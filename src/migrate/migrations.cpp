@@ -153,7 +153,7 @@ std::string checksum(const Migration& migration) {
     return detail::sha256_hex(detail::normalize_text(*text));
   }
   std::string identity("\0sqlane function\0", 17);
-  identity.append(migration.name).append(migration.revision);
+  identity.append(migration.name).append(1, '\0').append(migration.revision);
   return detail::sha256_hex(identity);
 }
 

@@ -1,0 +1,238 @@
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <fmt/format.h>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <ostream>
+#include <sqlane/sqlane.hpp>
+#include <string>
+
+#include "cli/findings.hpp"
+#include "cli/interruption.hpp"
+#include "cli/migration_report.hpp"
+#include "cli/new_migration.hpp"
+#include "cli/subcommand.hpp"
+
+namespace sqlane::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Arguments {
+  fs::path database;
+  fs::path folder;
+  std::string name;
+  std::int32_t version = 0;
+  std::int32_t steps = 1;
+  fs::path backup_folder;
+  std::optional<std::int32_t> application_id;
+  bool is_all_in_one = false;
+  bool is_dry_run = false;
+  bool has_down = false;
+  bool as_json = false;
+};
+
+void print(Console& console, const Arguments& arguments, const std::string& text,
+           const std::function<nlohmann::json()>& json) {
+  console.out << (arguments.as_json ? json().dump(2) + "\n" : text);
+}
+
+int make(const Arguments& arguments, Console& console) {
+  const auto made = make_migration(arguments.folder, arguments.name, arguments.has_down ? WithDown::yes : WithDown::no);
+  for (const fs::path& path : made) console.out << path.string() << "\n";
+  return kExitSuccess;
+}
+
+int status(const Arguments& arguments, Console& console) {
+  const Migrations migrations = Migrations::from_folder(arguments.folder);
+  const Database db = Database::open(arguments.database, {.readers = 1, .mode = OpenMode::read_only});
+  const MigrationStatus status = migration_status(db, migrations);
+  print(console, arguments, format_status(console, status, migrations), [&] { return to_json(status); });
+  return status.refusal || !status.pending.empty() ? kExitFindings : kExitSuccess;
+}
+
+// Goes to `target`, which may depend on where the database is.
+int migrate(const Arguments& arguments, Console& console,
+            const std::function<std::optional<std::int32_t>(const MigrationStatus&)>& target) {
+  const Migrations migrations = Migrations::from_folder(arguments.folder);
+  if (arguments.is_dry_run && !fs::exists(arguments.database)) {  // as a new one would be
+    const Database db = Database::in_memory();
+    const auto steps = plan_migrations(db, migrations, target(migration_status(db, migrations)));
+    print(console, arguments, format_plan(steps), [&] { return to_json(std::span(steps)); });
+    return kExitSuccess;
+  }
+  const OpenMode mode = arguments.is_dry_run ? OpenMode::read_only : OpenMode::create;
+  Database db = Database::open(arguments.database, {.readers = 1, .mode = mode});
+  const std::optional<std::int32_t> version = target(migration_status(db, migrations));
+  if (arguments.is_dry_run) {
+    const auto steps = plan_migrations(db, migrations, version);
+    print(console, arguments, format_plan(steps), [&] { return to_json(std::span(steps)); });
+    return kExitSuccess;
+  }
+  const Interruption interruption;
+  ProgressLine line(console);
+  const auto show = [&](const MigrationProgress& progress) {
+    if (!arguments.as_json) line.show(fraction_of(progress), format_progress(progress));
+  };
+  const MigrationReport report =
+      db.migrate(migrations, {.target = version,
+                              .atomicity = arguments.is_all_in_one ? Atomicity::all : Atomicity::each,
+                              .backup_folder = arguments.backup_folder,
+                              .application_id = arguments.application_id,
+                              .on_progress = show,
+                              .stop = interruption.token()});
+  line.clear();
+  print(console, arguments, format_report(console, report), [&] { return to_json(report); });
+  db.close();
+  return kExitSuccess;
+}
+
+int up(const Arguments& arguments, Console& console) {
+  return migrate(arguments, console, [](const MigrationStatus&) { return std::optional<std::int32_t>(); });
+}
+
+int down(const Arguments& arguments, Console& console) {
+  return migrate(arguments, console, [&](const MigrationStatus& status) {
+    if (arguments.steps > status.version) {
+      throw UsageError(fmt::format("the database is at version {}, so there are no {} steps to undo", status.version,
+                                   arguments.steps));
+    }
+    return std::optional(status.version - arguments.steps);
+  });
+}
+
+int to(const Arguments& arguments, Console& console) {
+  return migrate(arguments, console, [&](const MigrationStatus&) { return std::optional(arguments.version); });
+}
+
+int verify(const Arguments& arguments, Console& console) {
+  const Migrations migrations = Migrations::from_folder(arguments.folder);
+  const MigrationVerification verification = verify_migrations(migrations);
+  std::string text = format_findings(verification);
+  if (verification.is_clean()) {
+    text += paint(console, Color::green,
+                  fmt::format("{} migrations: up, down and up again, all well", migrations.list().size())) +
+            "\n";
+  }
+  print(console, arguments, text, [&] { return to_json(verification); });
+  return verification.is_clean() ? kExitSuccess : kExitFindings;
+}
+
+int diff(const Arguments& arguments, Console& console) {
+  const Schema expected = schema_of(Migrations::from_folder(arguments.folder));
+  const Database db = Database::open(arguments.database, {.readers = 1, .mode = OpenMode::read_only});
+  const auto differences = compare_schemas(expected, read_schema(db));
+  print(console, arguments, differences.empty() ? "no difference\n" : format_findings(std::span(differences)),
+        [&] { return to_json(std::span(differences)); });
+  return differences.empty() ? kExitSuccess : kExitFindings;
+}
+
+int adopt(const Arguments& arguments, Console& console) {
+  const Migrations migrations = Migrations::from_folder(arguments.folder);
+  Database db = Database::open(arguments.database, {.readers = 1, .mode = OpenMode::existing});
+  baseline(db, migrations, arguments.version);
+  const MigrationStatus status = migration_status(db, migrations);
+  print(console, arguments, format_status(console, status, migrations), [&] { return to_json(status); });
+  db.close();
+  return kExitSuccess;
+}
+
+// One of the subcommands, each with arguments of its own.
+class Subcommand {
+ public:
+  Subcommand(CLI::App& app, Run& run, const char* name, const char* description, const char* example,
+             int (*work)(const Arguments&, Console&))
+      : command_(*app.add_subcommand(name, description)) {
+    command_.footer(std::string("Example: sqlane migrate ") + example);
+    command_.callback([arguments = arguments_, &run, work] {
+      run = [arguments, work](Console& console) { return work(*arguments, console); };
+    });
+  }
+
+  Subcommand& database() {
+    command_.add_option("DATABASE", arguments_->database, "The database file")->required();
+    return *this;
+  }
+  Subcommand& folder() {
+    command_.add_option("FOLDER", arguments_->folder, "The migrations: files as 0001_create_visit.sql")->required();
+    return *this;
+  }
+  Subcommand& json() {
+    command_.add_flag("--json", arguments_->as_json, "JSON alone on standard output");
+    return *this;
+  }
+  Subcommand& version(const char* description) {
+    command_.add_option("VERSION", arguments_->version, description)->required()->check(CLI::NonNegativeNumber);
+    return *this;
+  }
+  // What those that migrate have in common.
+  Subcommand& running() {
+    command_.add_option("--backup", arguments_->backup_folder, "Copies the database into this folder before");
+    command_.add_flag("--all-in-one", arguments_->is_all_in_one, "All steps in one transaction instead of one each");
+    command_.add_option("--application-id", arguments_->application_id,
+                        "Marks the file with this number; one that has another is refused");
+    command_.add_flag("--dry-run", arguments_->is_dry_run, "Prints what would be executed, and changes nothing");
+    return json();
+  }
+  [[nodiscard]] CLI::App& command() { return command_; }
+  [[nodiscard]] Arguments& arguments() { return *arguments_; }
+
+ private:
+  std::shared_ptr<Arguments> arguments_ = std::make_shared<Arguments>();
+  CLI::App& command_;
+};
+
+}  // namespace
+
+void add_migrate(CLI::App& app, Run& run) {
+  CLI::App& command = *app.add_subcommand("migrate", "Brings the schema of a database from one version to another.");
+  command.require_subcommand(1);
+  command.footer("Example: sqlane migrate up app.db migrations");
+
+  Subcommand added(command, run, "new", "Makes the file of the next migration.", "new migrations add_index --down",
+                   &make);
+  added.folder();
+  added.command().add_option("NAME", added.arguments().name, "What it does, as in add_index")->required();
+  added.command().add_flag("--down", added.arguments().has_down, "Also the file that undoes it");
+
+  Subcommand(command, run, "status", "Shows which migrations a database has; exits with 3 if not all.",
+             "status app.db migrations", &status)
+      .database()
+      .folder()
+      .json();
+  Subcommand(command, run, "up", "Applies all that the database does not have.",
+             "up app.db migrations --backup backups", &up)
+      .database()
+      .folder()
+      .running();
+  Subcommand undo(command, run, "down", "Undoes the newest.", "down app.db migrations --steps 2", &down);
+  undo.database().folder().running();
+  undo.command()
+      .add_option("--steps", undo.arguments().steps, "How many")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  Subcommand(command, run, "to", "Goes up or down to a version.", "to app.db migrations 3 --dry-run", &to)
+      .database()
+      .folder()
+      .version("The version to go to; 0 undoes all")
+      .running();
+  Subcommand(command, run, "verify", "Applies all to a database in memory, undoes them, and applies them again.",
+             "verify migrations", &verify)
+      .folder()
+      .json();
+  Subcommand(command, run, "diff", "Compares a database with what all migrations would make.", "diff app.db migrations",
+             &diff)
+      .database()
+      .folder()
+      .json();
+  Subcommand(command, run, "baseline", "Says which migrations a database has that was made or mended otherwise.",
+             "baseline app.db migrations 3", &adopt)
+      .database()
+      .folder()
+      .version("Up to this one; 0 for none")
+      .json();
+}
+
+}  // namespace sqlane::cli
