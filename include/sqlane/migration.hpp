@@ -38,7 +38,7 @@ struct Migration {
   std::optional<MigrationBody> down{};  // undoes it; unset: it cannot be undone
   // Of a function, in place of its text: change it when what it does changes.
   std::string revision{};
-  std::string file{};  // what errors call it; unset: as in "0001_create_visit.sql"
+  std::string file{};  // what errors call it; unset: as in "0001_create_visit.sql", without .sql for a function
 };
 
 // A file as it is compiled into a program by sqlane_embed_migrations().
@@ -72,8 +72,8 @@ class Migrations {
   std::vector<Migration> migrations_;  // ascending
 };
 
-// SHA-256 of what a migration does, in hexadecimal digits. How it is undone, and
-// its name, are not part of that.
+// SHA-256 of what a migration does, in hexadecimal digits: of its text; of a
+// function's name and revision. How it is undone is not part of that.
 [[nodiscard]] std::string checksum(const Migration& migration);
 
 enum class MigrationDirection : std::uint8_t { up, down };

@@ -6,7 +6,7 @@
 #include <tuple>
 #include <vector>
 
-#include "cli/migrations.hpp"
+#include "sqlane/cli/migrations.hpp"
 
 namespace sqlane::cli {
 namespace {
@@ -94,14 +94,19 @@ DemoReport run_demo(const DemoOptions& options, DemoListener& listener) {
     expect_coordinate_systems(db);
     const std::string integrity = check_integrity(db);
     if (integrity != "ok") throw CorruptError("integrity_check: " + integrity, {.database = report.database});
-    report.migrations_applied = apply_migrations(db, embedded_migrations());
+    // PROJ's database was made without us.
+    if (const auto refusal = migration_status(db, migrations()).refusal;
+        refusal && refusal->problem() == MigrationProblem::unmanaged) {
+      baseline(db, migrations(), 0);
+    }
+    report.migrations_applied = static_cast<int>(db.migrate(migrations()).steps.size());
     keys = db.query<CrsKey>("SELECT auth_name, CAST(code AS TEXT) FROM crs_view");
     if (keys.empty()) throw SchemaError("crs_view has no rows", {.database = report.database});
     report.coordinate_systems = static_cast<std::int64_t>(keys.size());
     plan.keys = &keys;
     plan.run = db.query_one<std::int64_t>("SELECT coalesce(max(run), 0) + 1 FROM visit");
     listener.say(fmt::format("integrity ok; {} of {} migrations applied; {} coordinate systems; latencies: p50 / p99",
-                             report.migrations_applied, embedded_migrations().size(), report.coordinate_systems));
+                             report.migrations_applied, migrations().list().size(), report.coordinate_systems));
     db.close();  // empties the write-ahead log, so that a plain copy is whole
     fs::copy_file(file, peer_file);
   }

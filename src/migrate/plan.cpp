@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "migrate/file_name.hpp"
 #include "sqlane/error.hpp"
@@ -143,6 +144,11 @@ void expect_none_left_out(Applied applied, const Available& available) {
   }
 }
 
+std::string way_to_undo(const Migration& migration) {
+  const bool is_text = std::holds_alternative<std::string>(migration.up);
+  return is_text ? "add " + down_file_of(migration.file) : "set its member `down`";
+}
+
 std::int32_t checked(std::optional<std::int32_t> target, const Available& available) {
   const std::int32_t result = target.value_or(available.newest());
   if (result >= 0 && result <= available.newest()) return result;
@@ -175,8 +181,7 @@ std::vector<PlannedMigration> plan_steps(const MigratedDatabase& database, const
     const Migration& migration = *available.at(row->version)->migration;
     if (!migration.down) {
       refuse(MigrationProblem::irreversible, migration.file,
-             "it does not say how to undo it: add " + down_file_of(migration.file) +
-                 ", or restore a backup from before it");
+             "it does not say how to undo it: " + way_to_undo(migration) + ", or restore a backup from before it");
     }
     steps.push_back({MigrationDirection::down, &migration});
   }

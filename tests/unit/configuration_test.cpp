@@ -437,7 +437,7 @@ TEST(ConfiguredPaths, HoldNoNulByte) {
 
 TEST(UnknownKeys, AreNamedWithTheOnesThatAreAllowed) {
   const std::string message = refusal("colour", "blue");
-  EXPECT_TRUE(mentions(message, R"(there is no key "colour". Allowed are path, readers, )")) << message;
+  EXPECT_TRUE(mentions(message, R"(there is no key "colour". Allowed are path, mode, readers, )")) << message;
   EXPECT_TRUE(mentions(message, "fallback and health_interval")) << message;
   EXPECT_FALSE(mentions(message, "did you mean")) << message;
 }

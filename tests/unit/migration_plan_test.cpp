@@ -148,6 +148,16 @@ TEST(MigrationPlan, IsRefused) {
   }
 }
 
+TEST(MigrationPlan, SaysHowAFunctionCouldBeUndone) {
+  Migrations known;
+  known.add({.version = 1, .name = "a", .up = [](Transaction&) {}});
+  const std::vector<AppliedMigration> rows{{.version = 1, .name = "a", .checksum = checksum(known.list()[0])}};
+  const auto error = error_of<MigrationError>([&] { static_cast<void>(plan(rows, known, 0)); });
+  EXPECT_EQ(error.problem(), MigrationProblem::irreversible);
+  EXPECT_EQ(error.file(), "0001_a");
+  EXPECT_TRUE(mentions(error, "its member `down`")) << error.what();
+}
+
 TEST(MigrationPlan, LetsAFileBeRenamed) {
   auto rows = applied({"1", "2"});
   rows[1].name = "formerly_b";

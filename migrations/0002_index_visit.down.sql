@@ -1,0 +1,2 @@
+DROP INDEX visit_by_crs;
+DROP INDEX visit_by_sequence;

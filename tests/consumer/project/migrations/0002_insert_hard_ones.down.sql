@@ -1,0 +1,2 @@
+DROP TRIGGER note_kept;
+DELETE FROM note
