@@ -10,7 +10,7 @@
 namespace sqlane::cli {
 namespace {
 
-constexpr std::array kSubcommands{&add_demo};
+constexpr std::array kSubcommands{&add_bench, &add_demo, &add_stats};
 
 }  // namespace
 

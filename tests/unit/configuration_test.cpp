@@ -481,7 +481,7 @@ TEST(Environment, RefusesAVariableThatIsNoKey) {
   const std::string message = refusal_of_environment();
   EXPECT_TRUE(mentions(message,
                        R"(there is no key "SQLANE_TEST_REDERS"; did you mean SQLANE_TEST_READERS? Allowed are )"
-                       "SQLANE_TEST_PATH, SQLANE_TEST_READERS"))
+                       "SQLANE_TEST_PATH, SQLANE_TEST_MODE, SQLANE_TEST_READERS"))
       << message;
   EXPECT_FALSE(mentions(message, "hunter2"));
 }
@@ -617,7 +617,7 @@ TEST(Uri, RefusesWhatIsNone) {
       {"file:a?path=b", "path cannot be set behind \"?\""},
       {"file:?path=b", "path cannot be set behind \"?\""},
       {"file:a?%70ath=b", "path cannot be set behind \"?\""},
-      {"file:a?colour=blue", "there is no key \"colour\". Allowed are readers, "},
+      {"file:a?colour=blue", "there is no key \"colour\". Allowed are mode, readers, "},
       {"file:a?colour=%", "there is no key \"colour\""},
       {"file:a?readers=+1", "readers must be a whole number"},
   };
