@@ -78,8 +78,7 @@ void verify_copy(const Core& core, const StagedFile& staged, const BackupOptions
   const std::string name = staged.destination().string();
   try {
     Connection copy(settings_to_read(core, staged.path()));
-    copy.set_limits(std::nullopt, options.stop);
-    expect_integrity(copy, name);
+    expect_integrity(copy, name, options.stop);
   } catch (const OpenError& error) {  // what has just been written is no database
     throw CorruptError("\"" + name + "\" is damaged: " + error.what(),
                        {.code = error.code(), .extended_code = error.extended_code(), .database = name});
@@ -87,10 +86,10 @@ void verify_copy(const Core& core, const StagedFile& staged, const BackupOptions
 }
 
 void expect_other_file(const Core& core, const FileIdentity& identity, const std::string& file) {
-  if (core.settings().is_memory()) return;
+  if (core.is_memory()) return;
   std::error_code error;
-  if (!fs::exists(core.settings().database, error)) return;  // it was moved away; the commit will tell
-  if (identity_of(core.settings().database) != identity) return;
+  if (!fs::exists(core.file(), error)) return;  // it was moved away; the commit will tell
+  if (identity_of(core.file()) != identity) return;
   throw UsageError("\"" + file + "\" is the database itself: there is nothing to restore from it");
 }
 
@@ -148,11 +147,11 @@ BackupReport restore(Core& core, const fs::path& file, const BackupOptions& opti
   }
   if (is_verified(options)) {
     teller.verifies(0, report.bytes);
-    expect_integrity(source, path.string());
+    expect_integrity(source, path.string(), options.stop);
   }
   const Lease lane = core.lend_writer({.stop = options.stop}, site);
   report.bytes = replace_contents(source, lane.connection(), teller.between_steps());
-  core.checkpoint_if_due(lane.connection());
+  core.care_for(lane.connection());
   teller.complete(report.bytes);
   return report;
 }

@@ -80,7 +80,10 @@ Core::Core(Options options, ConnectionSettings settings, std::shared_ptr<void> r
     pool.upkeep = {.breaker = options_.upkeep.breaker};  // nothing is opened before it is needed
     fallback_.emplace([this] { return open_fallback(); }, pool, reader_hooks(), &clock_);
   }
-  if (options_.mode == OpenMode::read_only) lend_from(*readers_, {}, CallSite::current()).give_back();
+  if (options_.mode == OpenMode::read_only) {
+    sweep_.emplace(settings_.database);
+    lend_from(*readers_, {}, CallSite::current()).give_back();
+  }
   if (options_.on_slow_write.callback) watchdog_.emplace(lane_, options_.on_slow_write);
   if (options_.health_interval) health_.start(*options_.health_interval);
 }
@@ -174,7 +177,7 @@ Lease Core::lend_reader(const ReadOptions& options, CallSite site) {
 
 Lease Core::lend_own_reader(const ReadOptions& options, CallSite site) { return lend_from(*readers_, options, site); }
 
-void Core::checkpoint_if_due(Connection& writer) {
+void Core::care_for(Connection& writer) {
   if (governor_.is_due(writer)) governor_.checkpoint(writer);
 }
 
@@ -420,6 +423,7 @@ void Core::close() {
   lane_.drain(end);
   governor_.close();
   lane_.close();
+  sweep_.reset();
   registration_.reset();
 }
 

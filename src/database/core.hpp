@@ -19,6 +19,7 @@
 #include "sqlane/detail/lease.hpp"
 #include "sqlane/options.hpp"
 #include "sqlane/pool.hpp"
+#include "sqlite/backup.hpp"
 #include "sqlite/connection.hpp"
 
 namespace sqlane::detail {
@@ -51,11 +52,11 @@ class Core : public std::enable_shared_from_this<Core> {
   // Never one of Options::fallback.
   [[nodiscard]] Lease lend_own_reader(const ReadOptions& options, CallSite site);
 
-  // What the lane does after a commit, for who has committed past it and holds it still.
-  void checkpoint_if_due(Connection& writer);
-
   // Opens the writer where that has been left out for those who only read. Throws OpenError.
   void expect_writable(CallSite site);
+
+  // Checkpoints, where that is due, before its time on the lane. By the lane's holder, in no transaction.
+  void care_for(Connection& writer);
 
   // The stronger durability holds for all who share it.
   void raise_durability(Durability durability, CallSite site);
@@ -80,7 +81,9 @@ class Core : public std::enable_shared_from_this<Core> {
 
   [[nodiscard]] const Options& options() const noexcept { return options_; }
   [[nodiscard]] Clock& clock() const noexcept { return clock_; }
-  [[nodiscard]] const ConnectionSettings& settings() const noexcept { return settings_; }
+  [[nodiscard]] bool is_memory() const noexcept { return settings_.is_memory(); }
+  // The absolute path; what errors call a memory database.
+  [[nodiscard]] const std::string& file() const noexcept { return settings_.database; }
   // Gives an empty store what has been committed, sharing the memory. False when
   // that cannot be: for a database in a file, and while somebody reads an older
   // state. Throws DiskFullError when it is more than the store may have.
@@ -120,6 +123,7 @@ class Core : public std::enable_shared_from_this<Core> {
   [[nodiscard]] bool wait_for_readers(Clock::time_point deadline);
 
   std::shared_ptr<void> registration_;  // until all connections are closed
+  std::optional<LogSweep> sweep_;       // of one that is only read; likewise
 
   // Constant after construction.
   const std::uint32_t generation_ = ForkGeneration::watch();

@@ -39,7 +39,7 @@ std::vector<MigrationStep> describe(const std::vector<detail::PlannedMigration>&
 // app.v3.db; the one before is replaced when the new one is complete.
 std::filesystem::path back_up(Core& core, const MigrateOptions& options, std::int32_t version,
                               const std::function<void(std::uint64_t)>& on_progress, CallSite site) {
-  const std::filesystem::path file = core.settings().is_memory() ? "memory.db" : core.settings().database;
+  const std::filesystem::path file = core.is_memory() ? "memory.db" : core.file();
   const std::filesystem::path copy =
       options.backup_folder / (file.stem().string() + ".v" + std::to_string(version) + file.extension().string());
   BackupOptions how;
@@ -64,13 +64,13 @@ MigrationReport Database::migrate(const Migrations& migrations, const MigrateOpt
   detail::MigrationHooks hooks{
       .lend_reader = [&] { return core.lend_reader({.timeout = options.lock_timeout, .stop = options.stop}, site); },
       .lend_writer = [&] { return lend_writer({.timeout = options.lock_timeout, .stop = options.stop}, site); },
-      .care = [&](Connection& writer) { core.checkpoint_if_due(writer); },
+      .care = [&](Connection& writer) { core.care_for(writer); },
       .back_up =
           [&](std::int32_t version, const std::function<void(std::uint64_t)>& on_progress) {
             return sqlane::back_up(core, options, version, on_progress, site);
           },
-      .database = core.settings().database,
-      .file = core.settings().is_memory() ? std::filesystem::path() : std::filesystem::path(core.settings().database)};
+      .database = core.file(),
+      .file = core.is_memory() ? std::filesystem::path() : std::filesystem::path(core.file())};
   return detail::MigrationRunner(migrations, options, std::move(hooks), core.clock()).run();
 }
 

@@ -224,8 +224,11 @@ Connection open_to_copy(const ConnectionSettings& settings) {
   }
 }
 
-void expect_integrity(Connection& connection, const std::string& name) {
+void expect_integrity(Connection& connection, const std::string& name, const std::stop_token& stop) {
   static constexpr std::string_view kText = "PRAGMA integrity_check(10)";
+  connection.set_limits(std::nullopt, stop);
+  // Most of it is one instruction, in which nobody asks for limits; but it looks out for this.
+  const std::stop_callback interrupt(stop, [handle = connection.handle()] { sqlite3_interrupt(handle); });
   std::string findings;
   try {
     const SqlFor<Access::read> sql = runtime_sql(kText);

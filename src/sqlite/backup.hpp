@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <stop_token>
+#include <string>
 
 #include "sqlite/connection.hpp"
 
@@ -62,7 +64,9 @@ class LogSweep {
 // Opens what is to be copied or checked. Throws OpenError, or CorruptError for a damaged database.
 [[nodiscard]] Connection open_to_copy(const ConnectionSettings& settings);
 
-// Throws CorruptError with what PRAGMA integrity_check finds first; `name` is what it calls the database.
-void expect_integrity(Connection& connection, const std::string& name);
+// Throws CorruptError with what PRAGMA integrity_check finds first, InterruptedError
+// when a stop is requested; `name` is what it calls the database. Nobody else
+// uses `connection`, then or later.
+void expect_integrity(Connection& connection, const std::string& name, const std::stop_token& stop);
 
 }  // namespace sqlane::detail

@@ -24,11 +24,11 @@ namespace fs = std::filesystem;
 
 constexpr mode_t kOwnerOnly = 0600;
 
-[[noreturn]] void refuse(const fs::path& path, const std::string& reason) {
+[[noreturn]] void refuse(const fs::path& path, const std::string& reason, const char* what = "open") {
   // A NUL byte would end the message early.
   std::string shown = path.string();
   for (char& c : shown) c = c == '\0' ? '?' : c;
-  throw OpenError("cannot open \"" + shown + "\": " + reason, {.database = shown});
+  throw OpenError(std::string("cannot ") + what + " \"" + shown + "\": " + reason, {.database = shown});
 }
 
 std::string describe(int error) { return std::generic_category().message(error); }
@@ -153,14 +153,17 @@ fs::path place_for_database(const fs::path& path, Existing existing) {
   struct stat status {};
   if (::lstat(absolute.c_str(), &status) == 0) {
     expect_regular(path, status);
-    if (existing == Existing::refuse) refuse(path, "there is a file already");
+    if (existing == Existing::refuse) refuse(path, "there is a file already", "make");
   } else if (errno != ENOENT) {
     refuse(path, describe(errno));
   }
   for (const char* suffix : {"-journal", "-wal"}) {
     const std::string beside = absolute.string() + suffix;
     if (::lstat(beside.c_str(), &status) != 0 || status.st_size == 0) continue;
-    refuse(path, "\"" + beside + "\" is left there from another database, and SQLite would take it for this one's");
+    refuse(
+        path,
+        "\"" + beside + "\" is left there from another database, and SQLite would take it for this one's; move it away",
+        "make");
   }
   return absolute;
 }

@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+using namespace sqlane::literals;
+
 struct Note {
   std::int64_t id;
   std::string title;

@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "database/core_access.hpp"
+#include "sqlite/backup.hpp"
+#include "sqlite/connection.hpp"
 #include "support/expect_error.hpp"
 #include "support/files.hpp"
 #include "support/foreign_connection.hpp"
@@ -24,6 +26,7 @@
 #include "support/sample_notes.hpp"
 #include "support/sqlite_shell.hpp"
 #include "support/temporary_folder.hpp"
+#include "vfs/memory_store.hpp"
 
 namespace sqlane {
 namespace {
@@ -114,11 +117,17 @@ TEST_F(BackupTo, IsOfOneStateAndNeverStartsOverWhileOthersWrite) {
   fill_with_notes(db, 4000, "before");
   const std::string before = dump_of(folder / "app.db");
   std::vector<std::uint64_t> seen;
-  db.backup_to(
-      copy(), {.on_progress = [&](const BackupProgress& progress) {
-        if (!progress.is_verifying) seen.push_back(progress.copied_bytes);
-        elsewhere([&] { db.execute("UPDATE note SET title = 'after', body = randomblob(900) WHERE id % 100 = 0"); });
-      }});
+  std::stop_source stop;  // or it would go on for ever if it did start over
+  db.backup_to(copy(),
+               {.on_progress =
+                    [&](const BackupProgress& progress) {
+                      if (!progress.is_verifying) seen.push_back(progress.copied_bytes);
+                      if (seen.size() > 1000) stop.request_stop();
+                      elsewhere([&] {
+                        db.execute("UPDATE note SET title = 'after', body = randomblob(900) WHERE id % 100 = 0");
+                      });
+                    },
+                .stop = stop.get_token()});
   EXPECT_GT(seen.size(), 20U);
   EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
   EXPECT_EQ(dump_of(copy()), before);
@@ -220,7 +229,7 @@ TEST_F(BackupTo, RefusesAPlaceWhereItCannotBe) {
       {folder / "app.db", "already"},
       {"/dev/null", "not a regular file"}};
   for (const auto& [place, reason] : places) {
-    const auto error = error_of<OpenError>([&] { db.backup_to(place); });
+    const auto error = error_of<OpenError>([&, &at = place] { db.backup_to(at); });
     EXPECT_TRUE(mentions(error, reason)) << place << ": " << error.what();
   }
   EXPECT_EQ(names_in(copies.path()), before);
@@ -300,6 +309,27 @@ TEST_F(BackupTo, LeavesNothingWhenItIsStopped) {
     EXPECT_EQ(count_open_files(), files);
   }
   EXPECT_EQ(db.query_one<int>("SELECT count(*) FROM note"), 4000) << "the reader has come back";
+}
+
+// SQLite reads all pages in one instruction; a stop that comes meanwhile ends it there.
+TEST_F(BackupTo, IsStoppedInTheMiddleOfItsCheck) {
+  std::stop_source stop;
+  bool is_armed = false;
+  int reads = 0;
+  const auto store = detail::MemoryStore::make(0, [&](const detail::FileAccess& access) {
+    if (is_armed && access.operation == detail::FileOperation::read && ++reads == 20) stop.request_stop();
+    return SQLITE_OK;
+  });
+  {
+    Database db = detail::CoreAccess::in_memory({}, store);
+    fill_with_notes(db, 2000, "a");
+  }
+  detail::Connection connection(
+      {.database = "checked", .memory = store, .role = detail::Role::writer, .page_cache = 4096});
+  is_armed = true;
+  EXPECT_THROW(detail::expect_integrity(connection, "checked", stop.get_token()), InterruptedError);
+  EXPECT_GE(reads, 20);
+  EXPECT_LT(reads, 100) << "of 700 pages";
 }
 
 TEST_F(BackupTo, IsInterruptedByADrainThatGivesUp) {

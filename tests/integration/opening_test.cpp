@@ -441,5 +441,24 @@ TEST(Opening, TakesTimeoutsWithoutEnd) {
   EXPECT_EXIT(opens(), ::testing::ExitedWithCode(0), "");
 }
 
+// A connection that only reads cannot remove the log and the index that it makes.
+TEST(Opening, ToReadOnlyLeavesNothingBesideTheFile) {
+  const TemporaryFolder folder;
+  {
+    Database db = Database::open(folder / "app.db");
+    db.execute("CREATE TABLE note (title TEXT)");
+  }
+  const auto before = contents_of(folder.path());
+  ASSERT_EQ(before.size(), 1U);
+  {
+    const Database reading = Database::open(folder / "app.db", {.mode = OpenMode::read_only});
+    EXPECT_EQ(reading.query_one<int>("SELECT count(*) FROM note"), 0);
+  }
+  EXPECT_EQ(contents_of(folder.path()), before);
+  Database closed = Database::open(folder / "app.db", {.mode = OpenMode::read_only});
+  closed.close();
+  EXPECT_EQ(contents_of(folder.path()), before);
+}
+
 }  // namespace
 }  // namespace sqlane

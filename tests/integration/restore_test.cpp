@@ -143,10 +143,17 @@ TEST_F(RestoreFrom, HoldsTheLane) {
 TEST_F(RestoreFrom, TakesOneStateOfADatabaseThatSomebodyWrites) {
   Database source = Database::open(from);
   const std::string state = dump_of(from);
-  db.restore_from(
-      from, {.on_progress = [&](const BackupProgress&) {
-        elsewhere([&] { source.execute("UPDATE note SET title = 'newer', body = randomblob(800) WHERE id % 50 = 0"); });
-      }});
+  std::stop_source stop;  // or it would go on for ever if it started over
+  int told = 0;
+  const auto write = [&] {
+    source.execute("UPDATE note SET title = 'newer', body = randomblob(800) WHERE id % 50 = 0");
+  };
+  db.restore_from(from, {.on_progress =
+                             [&](const BackupProgress&) {
+                               if (++told > 500) stop.request_stop();
+                               elsewhere(write);
+                             },
+                         .stop = stop.get_token()});
   EXPECT_EQ(dump_of(file), state);
   EXPECT_EQ(source.query_one<int>("SELECT count(*) FROM note WHERE title = 'newer'"), 40);
 }
@@ -237,7 +244,7 @@ TEST_F(RestoreFrom, RefusesWhatIsNoDatabase) {
       {fs::path(std::string("a\0b", 3)), "NUL"}};
   const auto before = contents_of(sources.path());
   for (const auto& [place, reason] : places) {
-    const auto error = error_of<OpenError>([&] { db.restore_from(place); });
+    const auto error = error_of<OpenError>([&, &at = place] { db.restore_from(at); });
     EXPECT_TRUE(mentions(error, reason)) << place << ": " << error.what();
   }
   EXPECT_EQ(contents_of(sources.path()), before);

@@ -1,14 +1,10 @@
-#include <cstdint>
 #include <filesystem>
 #include <iostream>
 #include <sqlane/sqlane.hpp>
 #include <sqlane/testing.hpp>
 #include <string>
 
-struct Note {
-  std::int64_t id;
-  std::string title;
-};
+#include "notes.hpp"
 
 // consumer FILE: writes to a new database, opens it again, and finds what it wrote.
 int main(int argc, char** argv) try {
@@ -24,7 +20,7 @@ int main(int argc, char** argv) try {
   }
   const sqlane::testing::StatementRecording recording;
   const auto db = sqlane::Database::open(path, recording.into());
-  const auto notes = db.query<Note>("SELECT id, title FROM note ORDER BY id");
+  const auto notes = all_notes(db);
   const bool is_found = notes.size() == 2 && notes[0].title == "first" && notes[1].title == "second" &&
                         recording.count_containing("FROM note") == 1;
   std::cout << notes.size() << " notes found\n";

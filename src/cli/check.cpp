@@ -1,0 +1,222 @@
+#include "cli/check.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <fstream>
+#include <span>
+#include <sqlane/sqlane.hpp>
+#include <sys/stat.h>
+#include <system_error>
+#include <tuple>
+#include <utility>
+
+#include "cli/wal_reader.hpp"
+
+namespace sqlane::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kMostMessages = 100;
+constexpr std::size_t kFirstRows = 3;
+
+// https://sqlite.org/rescode.html
+constexpr int kCorrupt = 11;
+constexpr int kNotADatabase = 26;
+constexpr int kReadOnlyRollback = 776;
+
+fs::path beside(const fs::path& file, const char* suffix) { return fs::path(file.string() + suffix); }
+
+std::uint64_t size_of(const fs::path& file) {
+  std::error_code error;
+  const std::uintmax_t bytes = fs::file_size(file, error);
+  return error ? 0 : bytes;
+}
+
+std::string first_bytes(const fs::path& file, std::size_t count) {
+  std::string bytes(count, '\0');
+  std::ifstream stream(file, std::ios::binary);
+  stream.read(bytes.data(), static_cast<std::streamsize>(count));
+  bytes.resize(static_cast<std::size_t>(stream.gcount()));
+  return bytes;
+}
+
+std::uint32_t number_at(std::string_view bytes, std::size_t at, std::size_t length) {
+  std::uint32_t number = 0;
+  for (std::size_t i = 0; i < length; ++i) number = number << 8U | static_cast<unsigned char>(bytes[at + i]);
+  return number;
+}
+
+LogState state_of_log(const fs::path& log, std::uint32_t page_size) {
+  const std::string bytes = first_bytes(log, kLogHeaderBytes);
+  if (bytes.empty()) return LogState::none;
+  const std::optional<LogHeader> header = parse_log_header(std::as_bytes(std::span(bytes)));
+  if (!header) return LogState::unreadable;
+  return header->page_size == page_size ? LogState::readable : LogState::other_size;
+}
+
+// https://sqlite.org/fileformat2.html#the_rollback_journal
+bool is_hot(const fs::path& journal) {
+  constexpr std::string_view kMagic = "\xd9\xd5\x05\xf9\x20\xa1\x63\xd7";
+  return first_bytes(journal, kMagic.size()) == kMagic;
+}
+
+// Before the database is opened: a file that is closed would take its locks along.
+FileFacts look_at(const fs::path& file) {
+  struct stat status {};
+  if (::stat(file.c_str(), &status) != 0) {
+    throw OpenError("cannot open \"" + file.string() + "\": " + std::generic_category().message(errno));
+  }
+  FileFacts facts;
+  facts.bytes = static_cast<std::uint64_t>(status.st_size);
+  facts.mode = status.st_mode & 0777U;
+  facts.header = parse_database_header(first_bytes(file, kDatabaseHeaderBytes));
+  facts.log_bytes = size_of(beside(file, "-wal"));
+  facts.log = state_of_log(beside(file, "-wal"), facts.header ? facts.header->page_size : 0);
+  facts.has_log_index = size_of(beside(file, "-shm")) > 0;
+  facts.journal_bytes = size_of(beside(file, "-journal"));
+  facts.is_journal_hot = is_hot(beside(file, "-journal"));
+  return facts;
+}
+
+// SQLite's own words: the file is named already, and what was asked is no matter.
+std::string reason_of(const Error& error) {
+  std::string text = error.what();
+  if (text.starts_with("cannot open \"")) text.erase(0, text.find("\": ") + 3);
+  return text.substr(0, text.find(" (SQLite code"));
+}
+
+template <class T>
+T ask(const Snapshot& snapshot, const std::string& sql) {
+  return snapshot.query_one<T>(runtime_sql(sql));
+}
+
+void read_settings(const Snapshot& s, ContentFacts& facts) {
+  facts.page_size = ask<std::uint64_t>(s, "PRAGMA page_size");
+  facts.page_count = ask<std::uint64_t>(s, "PRAGMA page_count");
+  facts.free_pages = ask<std::uint64_t>(s, "PRAGMA freelist_count");
+  facts.journal_mode = ask<std::string>(s, "PRAGMA journal_mode");
+  facts.encoding = ask<std::string>(s, "PRAGMA encoding");
+  facts.auto_vacuum = ask<std::int64_t>(s, "PRAGMA auto_vacuum");
+  facts.application_id = ask<std::int64_t>(s, "PRAGMA application_id");
+  facts.user_version = ask<std::int64_t>(s, "PRAGMA user_version");
+  facts.tables = s.query_one<std::uint64_t>(
+      "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'");
+}
+
+void read_damage(const Snapshot& s, ContentFacts& facts) {
+  const std::string sql =
+      (facts.is_quick ? "PRAGMA quick_check(" : "PRAGMA integrity_check(") + std::to_string(kMostMessages) + ")";
+  for (const std::string& message : s.query<std::string>(runtime_sql(sql))) {
+    if (message != "ok") facts.damage.push_back(message);
+  }
+}
+
+void read_keys(const Snapshot& s, ContentFacts& facts) {
+  using Row = std::tuple<std::string, std::optional<std::int64_t>, std::string, std::int64_t>;
+  try {
+    for (const auto& [table, rowid, parent, key] : s.query<Row>("PRAGMA foreign_key_check")) {
+      const auto known = std::ranges::find_if(
+          facts.broken_keys,
+          [&, &t = table, &p = parent](const BrokenKeys& broken) { return broken.table == t && broken.parent == p; });
+      BrokenKeys& broken =
+          known != facts.broken_keys.end() ? *known : facts.broken_keys.emplace_back(BrokenKeys{table, parent, 0, {}});
+      ++broken.rows;
+      if (rowid && broken.first.size() < kFirstRows) broken.first.push_back(std::to_string(*rowid));
+    }
+  } catch (const SchemaError& error) {  // a parent without the columns, or without a unique index on them
+    facts.keys_error = reason_of(error);
+  } catch (const CorruptError&) {
+    throw;
+  } catch (const Error& error) {
+    facts.keys_error = reason_of(error);
+  }
+}
+
+void read_indexes(const Snapshot& s, ContentFacts& facts) {
+  using Row = std::tuple<std::string, std::string, bool, std::string, bool>;
+  for (const auto& [name, table, is_unique, origin, is_partial] : s.query<Row>(
+           "SELECT i.name, m.name, i.\"unique\", i.origin, i.partial FROM sqlite_master m, pragma_index_list(m.name) i "
+           "WHERE m.type = 'table' ORDER BY m.name, i.name")) {
+    facts.indexes.push_back({.name = name,
+                             .table = table,
+                             .is_unique = is_unique,
+                             .is_partial = is_partial,
+                             .is_made_by_constraint = origin != "c"});
+  }
+  for (IndexFacts& index : facts.indexes) {
+    using Column = std::tuple<std::optional<std::string>, bool, std::string>;
+    for (const auto& [column, is_descending, collation] : s.query<Column>(
+             "SELECT name, \"desc\", coll FROM pragma_index_xinfo(?) WHERE key = 1 ORDER BY seqno", index.name)) {
+      index.columns.push_back(column ? *column + (is_descending ? " desc " : " asc ") + collation : "");
+    }
+  }
+}
+
+void read_contents(const CheckOptions& options, const Database& database, ContentFacts& facts) {
+  const auto stage = [&](const char* what) {
+    if (options.on_stage) options.on_stage(what);
+  };
+  database.read([&](const Snapshot& s) {
+    try {
+      read_settings(s, facts);
+      stage("checking contents");
+      read_damage(s, facts);
+      if (!facts.damage.empty()) return;
+      stage("checking foreign keys");
+      read_keys(s, facts);
+      read_indexes(s, facts);
+    } catch (const CorruptError& error) {
+      facts.damage.push_back(reason_of(error));
+    }
+  });
+}
+
+}  // namespace
+
+std::optional<DatabaseHeader> parse_database_header(std::string_view bytes) {
+  constexpr std::string_view kMagic("SQLite format 3\0", 16);
+  constexpr std::uint32_t kLargestPage = 65536;  // written as 1, since it has but two bytes
+  if (bytes.size() < kDatabaseHeaderBytes || !bytes.starts_with(kMagic)) return std::nullopt;
+  DatabaseHeader header;
+  header.page_size = number_at(bytes, 16, 2);
+  if (header.page_size == 1) header.page_size = kLargestPage;
+  header.is_in_wal_mode = bytes[19] == 2;
+  header.page_count = number_at(bytes, 28, 4);
+  header.is_page_count_valid = header.page_count > 0 && number_at(bytes, 24, 4) == number_at(bytes, 92, 4);
+  return header;
+}
+
+CheckReport check_database(const CheckOptions& options) {
+  CheckReport report{.file = options.file, .facts = look_at(options.file)};
+  report.findings = judge_file(report.facts);
+  const bool is_database = report.facts.header.has_value() || (report.facts.bytes == 0 && report.facts.log_bytes > 0);
+  if (!is_database && !fs::is_directory(options.file)) return report;
+  const auto cannot_be_read = [&](const Error& error, std::string advice) {
+    report.findings.push_back(
+        {Judgement::wrong, "contents", "they cannot be read: " + reason_of(error), {}, std::move(advice)});
+  };
+  try {
+    const Database database =
+        Database::open(options.file, {.mode = OpenMode::read_only, .readers = 1, .page_cache = std::size_t{64} << 20U});
+    ContentFacts facts{.is_quick = options.is_quick};
+    read_contents(options, database, facts);
+    for (CheckFinding& finding : judge_contents(facts)) report.findings.push_back(std::move(finding));
+    report.contents = std::move(facts);
+  } catch (const OpenError& error) {
+    if (error.code() == kCorrupt || error.code() == kNotADatabase) {
+      cannot_be_read(error, "restore a backup; or save what can be read: sqlite3 FILE .recover | sqlite3 NEW");
+    } else if (error.extended_code() == kReadOnlyRollback) {
+      cannot_be_read(error,
+                     "open it for writing once, which undoes the transaction: sqlite3 FILE 'PRAGMA user_version'");
+    } else {
+      throw;
+    }
+  }
+  return report;
+}
+
+}  // namespace sqlane::cli

@@ -1,0 +1,114 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sqlane::cli {
+
+// The first bytes of a database file. https://sqlite.org/fileformat2.html#the_database_header
+struct DatabaseHeader {
+  std::uint32_t page_size = 0;
+  bool is_in_wal_mode = false;
+  std::uint32_t page_count = 0;      // as it was last written
+  bool is_page_count_valid = false;  // by a SQLite that keeps it
+};
+inline constexpr std::size_t kDatabaseHeaderBytes = 100;
+// Nothing where these are no database's.
+[[nodiscard]] std::optional<DatabaseHeader> parse_database_header(std::string_view bytes);
+
+enum class Judgement : unsigned char { ok, notable, wrong };
+
+struct CheckFinding {
+  Judgement judgement = Judgement::ok;
+  std::string subject;                 // "contents"
+  std::string text;                    // what is the case
+  std::vector<std::string> details{};  // a line each
+  std::string advice{};                // what to do about it
+};
+
+// What is beside a database.
+enum class LogState : unsigned char {
+  none,  // or empty
+  readable,
+  other_size,  // its pages are not those of the database
+  unreadable,  // no header of a log
+};
+
+// What the file says of itself without being opened as a database.
+struct FileFacts {
+  std::uint64_t bytes = 0;
+  std::optional<DatabaseHeader> header{};
+  std::uint32_t mode = 0600;  // permissions
+  std::uint64_t log_bytes = 0;
+  LogState log = LogState::none;
+  bool has_log_index = false;  // -shm
+  std::uint64_t journal_bytes = 0;
+  bool is_journal_hot = false;  // it has a header, so a transaction has not come to its end
+};
+
+struct IndexFacts {
+  std::string name;
+  std::string table;
+  std::vector<std::string> columns;  // with collation and order; an expression is empty
+  bool is_unique = false;
+  bool is_partial = false;
+  bool is_made_by_constraint = false;  // it cannot be dropped
+};
+
+struct BrokenKeys {
+  std::string table;
+  std::string parent;
+  std::uint64_t rows = 0;
+  std::vector<std::string> first{};  // rowids of some, where the table has any
+};
+
+// What is inside.
+struct ContentFacts {
+  std::uint64_t page_size = 0;
+  std::uint64_t page_count = 0;
+  std::uint64_t free_pages = 0;
+  std::string journal_mode;
+  std::string encoding;
+  std::int64_t auto_vacuum = 0;
+  std::int64_t application_id = 0;
+  std::int64_t user_version = 0;
+  std::uint64_t tables = 0;
+  bool is_quick = false;
+  std::vector<std::string> damage{};  // messages of integrity_check
+  std::vector<BrokenKeys> broken_keys{};
+  std::string keys_error{};  // why they could not be checked
+  std::vector<IndexFacts> indexes{};
+};
+
+// Pure.
+[[nodiscard]] std::vector<CheckFinding> judge_file(const FileFacts& facts);
+[[nodiscard]] std::vector<CheckFinding> judge_contents(const ContentFacts& facts);
+// Indexes that another one of the same table makes superfluous, each with that.
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> find_doubled(const std::vector<IndexFacts>& indexes);
+
+struct CheckOptions {
+  std::filesystem::path file;
+  bool is_quick = false;
+  std::function<void(const std::string& what)> on_stage{};
+};
+
+struct CheckReport {
+  std::filesystem::path file;
+  FileFacts facts{};
+  std::optional<ContentFacts> contents{};  // unset: it could not be read
+  std::vector<CheckFinding> findings{};
+
+  [[nodiscard]] Judgement judgement() const;  // the worst
+};
+
+// Reads it as OpenMode::read_only does. Throws OpenError when there is no such
+// file, or it cannot be opened for a reason that is not its own. Not while this
+// process has the database open otherwise.
+[[nodiscard]] CheckReport check_database(const CheckOptions& options);
+
+}  // namespace sqlane::cli

@@ -1,0 +1,52 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "cli/check_report.hpp"
+#include "cli/format.hpp"
+#include "cli/subcommand.hpp"
+
+namespace sqlane::cli {
+namespace {
+
+struct Arguments {
+  std::filesystem::path file;
+  bool is_quick = false;
+  bool is_json = false;
+};
+
+int check(const Arguments& arguments, Console& console) {
+  CheckOptions options{.file = arguments.file, .is_quick = arguments.is_quick};
+  CheckReport report;
+  {
+    ProgressLine line(console);
+    if (!arguments.is_json && console.is_terminal) {
+      options.on_stage = [&](const std::string& what) { line.show(-1, what + " …"); };
+    }
+    report = check_database(options);
+  }
+  if (arguments.is_json) {
+    // Messages of a damaged file may hold any bytes.
+    console.out << to_json(report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+  } else {
+    console.out << format_check(report, console);
+  }
+  return report.judgement() == Judgement::wrong ? kExitFindings : kExitSuccess;
+}
+
+}  // namespace
+
+void add_check(CLI::App& app, Run& run) {
+  const auto arguments = std::make_shared<Arguments>();
+  CLI::App* const command = app.add_subcommand(
+      "check",
+      "Looks for damage, broken foreign keys and what else needs a person, and says what to do. Changes nothing.");
+  command->footer("Example: sqlane check app.db");
+  command->add_option("FILE", arguments->file, "The database")->required();
+  command->add_flag("--quick", arguments->is_quick, "Does not compare indexes with their tables (PRAGMA quick_check)");
+  command->add_flag("--json", arguments->is_json, "JSON alone on standard output");
+  command->callback([arguments, &run] { run = [arguments](Console& console) { return check(*arguments, console); }; });
+}
+
+}  // namespace sqlane::cli

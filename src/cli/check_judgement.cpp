@@ -1,0 +1,246 @@
+#include <algorithm>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <utility>
+
+#include "cli/check.hpp"
+#include "cli/format.hpp"
+
+// What a check makes of what it has seen. Pure.
+namespace sqlane::cli {
+namespace {
+
+constexpr std::uint64_t kLargeLog = 16U << 20U;       // smaller ones are not worth a word,
+constexpr std::uint64_t kVeryLargeLog = 256U << 20U;  // larger ones always
+constexpr std::uint64_t kMuchFree = 1U << 20U;
+constexpr std::uint64_t kFreePercent = 25;
+constexpr std::uint64_t kUsualPage = 4096;
+
+constexpr const char* kFile = "file";
+constexpr const char* kAccess = "access";
+constexpr const char* kJournal = "journal";
+constexpr const char* kLog = "write-ahead log";
+constexpr const char* kContents = "contents";
+constexpr const char* kKeys = "foreign keys";
+constexpr const char* kSpace = "space";
+constexpr const char* kIndexes = "indexes";
+
+CheckFinding judge_size(const FileFacts& facts) {
+  if (facts.bytes == 0) {
+    return {Judgement::wrong, kFile, "it is empty: there is no database in it", {}, "restore it from a backup"};
+  }
+  if (!facts.header) {
+    return {Judgement::wrong,
+            kFile,
+            "it is no SQLite database: it does not begin as one",
+            {},
+            "it is another program's, encrypted, or its beginning was overwritten; restore it from a backup"};
+  }
+  const std::uint64_t expected = std::uint64_t{facts.header->page_count} * facts.header->page_size;
+  // What is in a log need not be in the file yet.
+  if (facts.header->is_page_count_valid && facts.log_bytes == 0 && facts.bytes < expected) {
+    return {Judgement::wrong,
+            kFile,
+            fmt::format("it is cut off: {} of {} bytes are there", facts.bytes, expected),
+            {},
+            "copying it was not finished, or the disk was full; copy it again, or restore it from a backup"};
+  }
+  return {Judgement::ok, kFile, "an SQLite database, as long as it says"};
+}
+
+CheckFinding judge_access(std::uint32_t mode) {
+  constexpr std::uint32_t kOthersRead = 04;
+  constexpr std::uint32_t kOthersWrite = 02;
+  if ((mode & kOthersWrite) != 0) {
+    return {Judgement::wrong,
+            kAccess,
+            fmt::format("every user of this computer can change it (mode {:03o})", mode),
+            {},
+            "chmod o-rwx"};
+  }
+  if ((mode & kOthersRead) != 0) {
+    return {Judgement::notable,
+            kAccess,
+            fmt::format("every user of this computer can read it (mode {:03o})", mode),
+            {},
+            "chmod o-rwx, if what is in it is private"};
+  }
+  return {Judgement::ok, kAccess, fmt::format("other users cannot read it (mode {:03o})", mode)};
+}
+
+CheckFinding judge_log(const FileFacts& facts) {
+  const std::string size = format_bytes(facts.log_bytes);
+  switch (facts.log) {
+    case LogState::none: return {Judgement::ok, kLog, "none: all that is committed is in the file"};
+    case LogState::unreadable:
+      return {
+          Judgement::wrong,
+          kLog,
+          fmt::format("{} are there, but no log: SQLite passes over them, and what was committed last may be missing",
+                      size),
+          {},
+          "keep a copy of the file and of its -wal; compare with a backup"};
+    case LogState::other_size:
+      return {Judgement::wrong,
+              kLog,
+              fmt::format("{}, of a database with pages of another size", size),
+              {},
+              "it is another database's: move it away"};
+    case LogState::readable: break;
+  }
+  if (facts.header && !facts.header->is_in_wal_mode) {
+    return {Judgement::notable,
+            kLog,
+            fmt::format("{}, beside a database that is not in WAL mode", size),
+            {},
+            "make sure that it belongs to this file: SQLite plays it back"};
+  }
+  if (facts.log_bytes >= kVeryLargeLog || (facts.log_bytes >= kLargeLog && facts.log_bytes >= facts.bytes)) {
+    return {Judgement::notable,
+            kLog,
+            fmt::format("{}, beside {} of database: it cannot start over, or nobody copies it back", size,
+                        format_bytes(facts.bytes)),
+            {},
+            "look for a program that keeps a read open; once nobody has it open, "
+            "sqlite3 FILE 'PRAGMA wal_checkpoint(TRUNCATE)' empties it"};
+  }
+  if (!facts.has_log_index) {
+    return {Judgement::notable,
+            kLog,
+            fmt::format("{}, left by a program that did not close it", size),
+            {},
+            "nothing is lost, and the next program to open it takes it in; a copy of the file needs its -wal as well"};
+  }
+  return {Judgement::ok, kLog, fmt::format("{}, which can be read", size)};
+}
+
+CheckFinding judge_journal(const FileFacts& facts) {
+  if (!facts.is_journal_hot) return {Judgement::ok, kJournal, "no transaction is left half-way"};
+  return {Judgement::notable,
+          kJournal,
+          fmt::format("a transaction has not come to its end ({} to undo it with)", format_bytes(facts.journal_bytes)),
+          {},
+          "a program writes at this moment, or crashed while it did; "
+          "the next one that opens it for writing undoes it. Never delete the -journal"};
+}
+
+CheckFinding judge_damage(const ContentFacts& facts) {
+  const char* const check = facts.is_quick ? "quick_check" : "integrity_check";
+  if (facts.damage.empty()) {
+    return {Judgement::ok, kContents,
+            fmt::format("{} {}, {} found nothing", facts.tables, facts.tables == 1 ? "table" : "tables", check)};
+  }
+  return {Judgement::wrong, kContents, fmt::format("{} found damage", check), facts.damage,
+          "restore a backup; or save what can be read: sqlite3 FILE .recover | sqlite3 NEW"};
+}
+
+CheckFinding judge_keys(const ContentFacts& facts) {
+  if (!facts.keys_error.empty()) {
+    return {Judgement::wrong,
+            kKeys,
+            "they cannot be checked: " + facts.keys_error,
+            {},
+            "the parent's columns need a primary key or a unique index"};
+  }
+  if (facts.broken_keys.empty()) return {Judgement::ok, kKeys, "each refers to a row that is there"};
+  std::vector<std::string> details;
+  std::uint64_t rows = 0;
+  for (const BrokenKeys& broken : facts.broken_keys) {
+    rows += broken.rows;
+    std::string line = fmt::format("{} of {} to {}", broken.rows, broken.table, broken.parent);
+    if (!broken.first.empty()) {
+      line +=
+          fmt::format(": rowid {}{}", fmt::join(broken.first, ", "), broken.rows > broken.first.size() ? ", …" : "");
+    }
+    details.push_back(std::move(line));
+  }
+  return {Judgement::wrong, kKeys,
+          fmt::format("{} {} to rows that are not there", rows, rows == 1 ? "refers" : "refer"), std::move(details),
+          "delete these rows, or add those that they refer to"};
+}
+
+CheckFinding judge_space(const ContentFacts& facts) {
+  const std::uint64_t free = facts.free_pages * facts.page_size;
+  if (facts.page_count > 0 && free >= kMuchFree && facts.free_pages * 100 >= facts.page_count * kFreePercent) {
+    return {
+        Judgement::notable,
+        kSpace,
+        fmt::format("{} of it, {} %, are free pages", format_bytes(free), facts.free_pages * 100 / facts.page_count),
+        {},
+        "they are used again; VACUUM gives them back to the disk, and needs that much room meanwhile"};
+  }
+  if (facts.page_size < kUsualPage) {
+    return {Judgement::notable,
+            kSpace,
+            fmt::format("pages have {} bytes, as was usual long ago", facts.page_size),
+            {},
+            "larger ones read faster: PRAGMA journal_mode=DELETE; PRAGMA page_size=4096; VACUUM"};
+  }
+  return {Judgement::ok, kSpace,
+          facts.free_pages == 0 ? "no free pages" : fmt::format("{} are free pages", format_bytes(free))};
+}
+
+CheckFinding judge_indexes(const ContentFacts& facts) {
+  const auto doubled = find_doubled(facts.indexes);
+  if (doubled.empty()) return {Judgement::ok, kIndexes, "none doubles another"};
+  std::vector<std::string> details;
+  std::vector<std::string> drops;
+  for (const auto& [index, by] : doubled) {
+    details.push_back(fmt::format("{}: {} does the same", index, by));
+    drops.push_back(fmt::format("DROP INDEX {}", index));
+  }
+  return {Judgement::notable, kIndexes,
+          fmt::format("{} superfluous, at the cost of every write",
+                      doubled.size() == 1 ? "one is" : fmt::format("{} are", doubled.size())),
+          std::move(details), fmt::format("{}", fmt::join(drops, "; "))};
+}
+
+// Whatever is found with `index` is found with `other` as well.
+bool is_doubled_by(const IndexFacts& index, const IndexFacts& other) {
+  if (&index == &other || index.table != other.table || index.is_partial || other.is_partial) return false;
+  if (index.is_made_by_constraint || index.columns.size() > other.columns.size()) return false;
+  if (std::ranges::count(index.columns, std::string()) > 0) return false;
+  if (!std::equal(index.columns.begin(), index.columns.end(), other.columns.begin())) return false;
+  const bool is_equal = index.columns.size() == other.columns.size();
+  if (index.is_unique && !(is_equal && other.is_unique)) return false;
+  // Of two that are alike, one stays.
+  const bool is_mutual = is_equal && index.is_unique == other.is_unique && !other.is_made_by_constraint;
+  return !is_mutual || other.name < index.name;
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, std::string>> find_doubled(const std::vector<IndexFacts>& indexes) {
+  std::vector<std::pair<std::string, std::string>> doubled;
+  for (const IndexFacts& index : indexes) {
+    const auto other =
+        std::ranges::find_if(indexes, [&](const IndexFacts& candidate) { return is_doubled_by(index, candidate); });
+    if (other != indexes.end()) doubled.emplace_back(index.name, other->name);
+  }
+  return doubled;
+}
+
+std::vector<CheckFinding> judge_file(const FileFacts& facts) {
+  std::vector<CheckFinding> findings{judge_size(facts), judge_access(facts.mode)};
+  if (facts.bytes > 0 && !facts.header) return findings;
+  findings.push_back(judge_log(facts));
+  findings.push_back(judge_journal(facts));
+  return findings;
+}
+
+std::vector<CheckFinding> judge_contents(const ContentFacts& facts) {
+  std::vector<CheckFinding> findings{judge_damage(facts)};
+  if (!facts.damage.empty()) return findings;  // what else it says need not be so
+  findings.push_back(judge_keys(facts));
+  findings.push_back(judge_space(facts));
+  findings.push_back(judge_indexes(facts));
+  return findings;
+}
+
+Judgement CheckReport::judgement() const {
+  Judgement worst = Judgement::ok;
+  for (const CheckFinding& finding : findings) worst = std::max(worst, finding.judgement);
+  return worst;
+}
+
+}  // namespace sqlane::cli

@@ -1,0 +1,113 @@
+#include "cli/check_report.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/format.hpp"
+
+namespace sqlane::cli {
+namespace {
+
+struct Word {
+  const char* plain;
+  const char* key;
+  Color color;
+};
+
+Word word_for(Judgement judgement) {
+  switch (judgement) {
+    case Judgement::ok: return {"ok", "ok", Color::green};
+    case Judgement::notable: return {"worth knowing", "notable", Color::yellow};
+    case Judgement::wrong: return {"WRONG", "wrong", Color::red};
+  }
+  return {"", "", Color::none};
+}
+
+constexpr std::size_t kMargin = 34;  // of what is said about a finding
+
+// Broken at blanks, so that no line is longer than `width`; those after the first begin with `indent` blanks.
+std::string wrap(const std::string& text, std::size_t width, std::size_t indent) {
+  const std::size_t room = std::max<std::size_t>(width, indent + 20) - indent;
+  std::string wrapped;
+  std::size_t at = 0;
+  while (at < text.size()) {
+    std::size_t end = text.size();
+    if (end - at > room) {
+      const std::size_t blank = text.rfind(' ', at + room);
+      end = blank != std::string::npos && blank > at ? blank : at + room;
+    }
+    if (!wrapped.empty()) wrapped += "\n" + std::string(indent, ' ');
+    wrapped += text.substr(at, end - at);
+    at = end < text.size() && text[end] == ' ' ? end + 1 : end;
+  }
+  return wrapped;
+}
+
+std::string describe_settings(const ContentFacts& facts) {
+  std::string text = fmt::format("{} pages of {} bytes, {}, journal mode {}", facts.page_count, facts.page_size,
+                                 facts.encoding, facts.journal_mode);
+  if (facts.auto_vacuum != 0) text += facts.auto_vacuum == 1 ? ", auto_vacuum full" : ", auto_vacuum incremental";
+  if (facts.user_version != 0) text += fmt::format(", user_version {}", facts.user_version);
+  if (facts.application_id != 0) text += fmt::format(", application_id {:#x}", facts.application_id);
+  return text;
+}
+
+std::string summary(const CheckReport& report) {
+  const auto count = [&](Judgement judgement) {
+    return std::ranges::count(report.findings, judgement, &CheckFinding::judgement);
+  };
+  const auto wrong = count(Judgement::wrong);
+  const auto notable = count(Judgement::notable);
+  if (wrong == 0 && notable == 0) return "Nothing is wrong with it.";
+  if (wrong == 0)
+    return fmt::format("Nothing is wrong with it; {} worth knowing.",
+                       notable == 1 ? "one thing is" : fmt::format("{} things are", notable));
+  return wrong == 1 ? "One thing is wrong." : fmt::format("{} things are wrong.", wrong);
+}
+
+}  // namespace
+
+std::string format_check(const CheckReport& report, const Console& console) {
+  const std::size_t width = std::min<std::size_t>(console.columns, 120);
+  std::string text = paint(console, Color::bold, report.file.string()) + "  " + format_bytes(report.facts.bytes) + "\n";
+  if (report.contents) text += wrap(describe_settings(*report.contents), width, 0) + "\n";
+  text += "\n";
+  for (const CheckFinding& finding : report.findings) {
+    const Word word = word_for(finding.judgement);
+    text += "  " + paint(console, word.color, fmt::format("{:<13}", word.plain)) +
+            fmt::format("  {:<15}  ", finding.subject) + wrap(finding.text, width, kMargin) + "\n";
+    const std::string margin(kMargin, ' ');
+    for (const std::string& detail : finding.details) text += margin + "- " + wrap(detail, width, kMargin + 2) + "\n";
+    if (!finding.advice.empty()) {
+      text += margin + paint(console, Color::faint, "> " + wrap(finding.advice, width, kMargin + 2)) + "\n";
+    }
+  }
+  return text + "\n" + summary(report) + "\n";
+}
+
+nlohmann::json to_json(const CheckReport& report) {
+  nlohmann::json findings = nlohmann::json::array();
+  for (const CheckFinding& finding : report.findings) {
+    findings.push_back({{"subject", finding.subject},
+                        {"judgement", word_for(finding.judgement).key},
+                        {"text", finding.text},
+                        {"details", finding.details},
+                        {"advice", finding.advice}});
+  }
+  nlohmann::json json{{"file", report.file.string()},
+                      {"judgement", word_for(report.judgement()).key},
+                      {"bytes", report.facts.bytes},
+                      {"wal_bytes", report.facts.log_bytes},
+                      {"findings", findings}};
+  if (report.contents) {
+    const ContentFacts& facts = *report.contents;
+    json["settings"] = {{"page_size", facts.page_size},       {"page_count", facts.page_count},
+                        {"free_pages", facts.free_pages},     {"journal_mode", facts.journal_mode},
+                        {"encoding", facts.encoding},         {"auto_vacuum", facts.auto_vacuum},
+                        {"user_version", facts.user_version}, {"application_id", facts.application_id}};
+  }
+  return json;
+}
+
+}  // namespace sqlane::cli

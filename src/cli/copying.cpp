@@ -1,0 +1,114 @@
+#include "cli/copying.hpp"
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <ostream>
+#include <sqlane/sqlane.hpp>
+#include <system_error>
+
+#include "cli/format.hpp"
+#include "cli/interruption.hpp"
+
+namespace sqlane::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string describe(const BackupProgress& progress) {
+  if (progress.is_verifying) return fmt::format("checking {}", format_bytes(progress.total_bytes));
+  return fmt::format("{} of {}", format_bytes(progress.copied_bytes), format_bytes(progress.total_bytes));
+}
+
+// A check reads all of it, but does not tell how far it is.
+double fraction_of(const BackupProgress& progress) {
+  if (progress.is_verifying || progress.total_bytes == 0) return -1;
+  return static_cast<double>(progress.copied_bytes) / static_cast<double>(progress.total_bytes);
+}
+
+bool is_there(const fs::path& file) {
+  std::error_code error;
+  return fs::exists(fs::symlink_status(file, error));
+}
+
+// Whether a file is there decides what restoring is: a database that is there
+// takes over the contents and stays open to others; one that is not is made, with
+// whatever page size the copy has.
+BackupReport restore(const CopyArguments& arguments, const BackupOptions& options) {
+  if (!is_there(arguments.file)) {
+    const Database source = Database::open(arguments.other, {.mode = OpenMode::read_only});
+    return source.backup_to(arguments.file, options);
+  }
+  const auto open = [&] {
+    try {
+      return Database::open(arguments.file, {.mode = OpenMode::existing});
+    } catch (const OpenError& error) {
+      throw OpenError(std::string(error.what()) +
+                      "; to restore to a new file, move this one away, with its -wal, -shm or -journal");
+    }
+  };
+  Database database = open();
+  BackupReport report = database.restore_from(arguments.other, options);
+  database.close();
+  return report;
+}
+
+BackupReport back_up(const CopyArguments& arguments, const BackupOptions& options) {
+  const Database database = Database::open(arguments.file, {.mode = OpenMode::read_only});
+  return database.backup_to(arguments.other, options);
+}
+
+}  // namespace
+
+void add_copy_options(CLI::App& command, CopyArguments& arguments, const char* other, const char* other_description) {
+  command.add_option("FILE", arguments.file, "The database")->required();
+  command.add_option(other, arguments.other, other_description)->required();
+  command.add_flag("--no-verify", arguments.is_unverified, "Does not check all of the copy (PRAGMA integrity_check)");
+  command.add_flag("--json", arguments.is_json, "JSON alone on standard output");
+}
+
+int run_copy(CopyDirection direction, const CopyArguments& arguments, Console& console) {
+  const bool is_backup = direction == CopyDirection::backup;
+  const bool is_verified = !arguments.is_unverified;
+  const auto began = std::chrono::steady_clock::now();
+  const Interruption interruption;
+  BackupReport report;
+  try {
+    ProgressLine line(console);
+    BackupOptions options;
+    options.verification = is_verified ? BackupOptions::Verification::integrity : BackupOptions::Verification::none;
+    options.stop = interruption.token();
+    if (!arguments.is_json) {
+      options.on_progress = [&](const BackupProgress& progress) {
+        line.show(fraction_of(progress), describe(progress));
+      };
+    }
+    report = is_backup ? back_up(arguments, options) : restore(arguments, options);
+  } catch (const InterruptedError&) {
+    if (!interruption.token().stop_requested()) throw;
+    console.err << (is_backup ? "sqlane: interrupted; there is no copy\n"
+                              : "sqlane: interrupted; nothing was changed\n");
+    return kExitInterrupted;
+  }
+  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - began;
+  if (arguments.is_json) {
+    console.out << nlohmann::json{{"file", arguments.file.string()},
+                                  {is_backup ? "to" : "from", arguments.other.string()},
+                                  {"bytes", report.bytes},
+                                  {"verified", is_verified},
+                                  {"seconds", taken.count()}}
+                       .dump(2)
+                << "\n";
+    return kExitSuccess;
+  }
+  const std::string what = is_backup
+                               ? fmt::format("{} is a copy of {}", arguments.other.string(), arguments.file.string())
+                               : fmt::format("{} has what {} had", arguments.file.string(), arguments.other.string());
+  console.out << fmt::format("{}: {} in {}, {}.\n", what, format_bytes(report.bytes),
+                             format_duration(std::chrono::duration_cast<std::chrono::nanoseconds>(taken)),
+                             is_verified ? "checked and synced" : "synced, not checked");
+  return kExitSuccess;
+}
+
+}  // namespace sqlane::cli

@@ -1,0 +1,338 @@
+#include "cli/check.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "cli/console.hpp"
+#include "run_command.hpp"
+#include "support/files.hpp"
+#include "support/foreign_connection.hpp"
+#include "support/sample_notes.hpp"
+#include "support/temporary_folder.hpp"
+
+namespace sqlane::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+using testing::beside;
+using testing::bytes_of;
+using testing::contents_of;
+using testing::fill_with_notes;
+using testing::ForeignConnection;
+using testing::TemporaryFolder;
+using testing::write_bytes;
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+// Of the finding about `subject`.
+CheckFinding about(const std::vector<CheckFinding>& findings, const std::string& subject) {
+  const auto found = std::ranges::find(findings, subject, &CheckFinding::subject);
+  return found == findings.end() ? CheckFinding{Judgement::ok, subject, "(nothing was said about it)"} : *found;
+}
+
+constexpr std::uint64_t kMegabyte = 1U << 20U;
+const DatabaseHeader kHeader{.page_size = 4096, .is_in_wal_mode = true, .page_count = 256, .is_page_count_valid = true};
+
+struct FileCase {
+  const char* what;
+  FileFacts facts;
+  const char* subject;
+  Judgement judgement;
+};
+
+TEST(CheckJudgement, OfAFile) {
+  const FileFacts sound{.bytes = kMegabyte, .header = kHeader};
+  const auto with = [&](auto change) {
+    FileFacts facts = sound;
+    change(facts);
+    return facts;
+  };
+  const auto with_log = [&](std::uint64_t bytes, LogState state, bool has_index = true) {
+    return with([&](FileFacts& facts) {
+      facts.log_bytes = bytes;
+      facts.log = state;
+      facts.has_log_index = has_index;
+    });
+  };
+  const std::vector<FileCase> cases{
+      {"sound", sound, "file", Judgement::ok},
+      {"empty", {}, "file", Judgement::wrong},
+      {"no database", with([](FileFacts& f) { f.header.reset(); }), "file", Judgement::wrong},
+      {"cut off", with([](FileFacts& f) { f.bytes -= 1; }), "file", Judgement::wrong},
+      {"longer than it says", with([](FileFacts& f) { f.bytes += 4096; }), "file", Judgement::ok},
+      {"length not known", with([](FileFacts& f) {
+         f.bytes -= 1;
+         f.header->is_page_count_valid = false;
+       }),
+       "file", Judgement::ok},
+      {"the rest is in the log", with([](FileFacts& f) {
+         f.bytes -= 1;
+         f.log_bytes = 8192;
+         f.log = LogState::readable;
+       }),
+       "file", Judgement::ok},
+      {"private", sound, "access", Judgement::ok},
+      {"of a group", with([](FileFacts& f) { f.mode = 0660; }), "access", Judgement::ok},
+      {"read by all", with([](FileFacts& f) { f.mode = 0644; }), "access", Judgement::notable},
+      {"written by all", with([](FileFacts& f) { f.mode = 0666; }), "access", Judgement::wrong},
+      {"no log", sound, "write-ahead log", Judgement::ok},
+      {"a small log", with_log(8192, LogState::readable), "write-ahead log", Judgement::ok},
+      {"after a crash", with_log(8192, LogState::readable, false), "write-ahead log", Judgement::notable},
+      {"larger than the database", with_log(20 * kMegabyte, LogState::readable), "write-ahead log", Judgement::notable},
+      {"nearly so", with_log(15 * kMegabyte, LogState::readable), "write-ahead log", Judgement::ok},
+      {"no log at all", with_log(8192, LogState::unreadable), "write-ahead log", Judgement::wrong},
+      {"another's log", with_log(8192, LogState::other_size), "write-ahead log", Judgement::wrong},
+      {"a log beside a rollback database", with([](FileFacts& f) {
+         f.log_bytes = 8192;
+         f.log = LogState::readable;
+         f.header->is_in_wal_mode = false;
+       }),
+       "write-ahead log", Judgement::notable},
+      {"no journal", sound, "journal", Judgement::ok},
+      {"a journal that is done with", with([](FileFacts& f) { f.journal_bytes = 512; }), "journal", Judgement::ok},
+      {"a hot journal", with([](FileFacts& f) {
+         f.journal_bytes = 512;
+         f.is_journal_hot = true;
+       }),
+       "journal", Judgement::notable}};
+  for (const FileCase& tested : cases) {
+    const CheckFinding finding = about(judge_file(tested.facts), tested.subject);
+    EXPECT_EQ(finding.judgement, tested.judgement) << tested.what << ": " << finding.text;
+    EXPECT_EQ(finding.advice.empty(), tested.judgement == Judgement::ok) << tested.what << " needs advice";
+  }
+}
+
+TEST(CheckJudgement, OfContents) {
+  const ContentFacts sound{.page_size = 4096, .page_count = 10'000, .journal_mode = "wal", .encoding = "UTF-8"};
+  const auto judge = [&](const char* subject, auto change) {
+    ContentFacts facts = sound;
+    change(facts);
+    return about(judge_contents(facts), subject).judgement;
+  };
+  const auto nothing = [](ContentFacts&) {};
+  for (const char* subject : {"contents", "foreign keys", "space", "indexes"}) {
+    EXPECT_EQ(judge(subject, nothing), Judgement::ok) << subject;
+  }
+  EXPECT_EQ(judge("contents", [](ContentFacts& f) { f.damage = {"row 1 missing"}; }), Judgement::wrong);
+  EXPECT_EQ(judge("foreign keys", [](ContentFacts& f) { f.broken_keys = {{"a", "b", 1, {}}}; }), Judgement::wrong);
+  EXPECT_EQ(judge("foreign keys", [](ContentFacts& f) { f.keys_error = "mismatch"; }), Judgement::wrong);
+  EXPECT_EQ(judge("space", [](ContentFacts& f) { f.free_pages = 2500; }), Judgement::notable);
+  EXPECT_EQ(judge("space", [](ContentFacts& f) { f.free_pages = 2499; }), Judgement::ok);
+  EXPECT_EQ(judge("space", [](ContentFacts& f) { f.page_count = f.free_pages = 100; }), Judgement::ok)
+      << "it is little";
+  EXPECT_EQ(judge("space", [](ContentFacts& f) { f.page_size = 1024; }), Judgement::notable);
+}
+
+TEST(CheckJudgement, CountsBrokenKeysByTableAndNamesTheFirst) {
+  ContentFacts facts{.page_size = 4096,
+                     .broken_keys = {{"note", "author", 5, {"1", "2", "3"}}, {"tag", "note", 1, {}}}};
+  const CheckFinding finding = about(judge_contents(facts), "foreign keys");
+  EXPECT_EQ(finding.text, "6 refer to rows that are not there");
+  EXPECT_EQ(finding.details, (std::vector<std::string>{"5 of note to author: rowid 1, 2, 3, …", "1 of tag to note"}));
+}
+
+using Doubled = std::vector<std::pair<std::string, std::string>>;
+
+IndexFacts index(const char* name, std::vector<std::string> columns, bool is_unique = false) {
+  return {.name = name, .table = "t", .columns = std::move(columns), .is_unique = is_unique};
+}
+
+TEST(CheckJudgement, FindsIndexesThatOthersDouble) {
+  EXPECT_EQ(find_doubled({index("a", {"x"}), index("b", {"x", "y"})}), (Doubled{{"a", "b"}}));
+  EXPECT_EQ(find_doubled({index("a", {"y"}), index("b", {"x", "y"})}), Doubled());
+  EXPECT_EQ(find_doubled({index("a", {"x"}), index("b", {"x"})}), (Doubled{{"b", "a"}})) << "one of them stays";
+  EXPECT_EQ(find_doubled({index("a", {"x"}, true), index("b", {"x"})}), (Doubled{{"b", "a"}})) << "uniqueness stays";
+  EXPECT_EQ(find_doubled({index("a", {"x"}, true), index("b", {"x", "y"}, true)}), Doubled());
+  EXPECT_EQ(find_doubled({index("a", {"x", ""}), index("b", {"x", ""})}), Doubled()) << "expressions may differ";
+  std::vector<IndexFacts> special{index("a", {"x"}), index("b", {"x", "y"})};
+  special[0].is_partial = true;
+  EXPECT_EQ(find_doubled(special), Doubled());
+  special = {index("a", {"x"}), index("b", {"x", "y"})};
+  special[1].is_partial = true;
+  EXPECT_EQ(find_doubled(special), Doubled());
+  special = {index("a", {"x"}, true), index("b", {"x"}, true)};
+  special[0].is_made_by_constraint = true;
+  EXPECT_EQ(find_doubled(special), (Doubled{{"b", "a"}}));
+  special = {index("a", {"x"}), index("b", {"x"})};
+  special[1].table = "other";
+  EXPECT_EQ(find_doubled(special), Doubled());
+}
+
+TEST(CheckJudgement, ReadsAHeader) {
+  const TemporaryFolder folder;
+  ForeignConnection db(folder / "a.db");
+  db.ask("PRAGMA page_size=65536");
+  db.ask("CREATE TABLE t (x)");
+  const auto header = parse_database_header(bytes_of(folder / "a.db"));
+  ASSERT_TRUE(header);
+  EXPECT_EQ(header->page_size, 65536U);
+  EXPECT_EQ(header->page_count, 2U);
+  EXPECT_TRUE(header->is_page_count_valid);
+  EXPECT_FALSE(header->is_in_wal_mode);
+  EXPECT_FALSE(parse_database_header(std::string(100, 'x')));
+  EXPECT_FALSE(parse_database_header(bytes_of(folder / "a.db").substr(0, 99)));
+}
+
+class Check : public ::testing::Test {
+ protected:
+  Check() {
+    Database db = Database::open(file);
+    fill_with_notes(db, 300, "own");
+    db.close();
+  }
+
+  // Nothing in the folder is other than before; whatever comes of the check.
+  Outcome check(const std::vector<std::string>& more = {}) {
+    const auto before = contents_of(folder.path());
+    std::vector<std::string> arguments{"check", file};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(contents_of(folder.path()), before);
+    return outcome;
+  }
+
+  TemporaryFolder folder;
+  fs::path file = folder / "app.db";
+};
+
+TEST_F(Check, FindsNothingWrongWithASoundDatabase) {
+  for (const std::vector<std::string>& more : {std::vector<std::string>{}, {"--quick"}}) {
+    const Outcome outcome = check(more);
+    EXPECT_EQ(outcome.code, kExitSuccess) << outcome.out;
+    EXPECT_TRUE(contains(outcome.out, "Nothing is wrong with it.")) << outcome.out;
+    EXPECT_TRUE(contains(outcome.out, more.empty() ? "integrity_check" : "quick_check")) << outcome.out;
+    EXPECT_FALSE(contains(outcome.out, "WRONG")) << outcome.out;
+  }
+}
+
+TEST_F(Check, NamesDamage) {
+  std::string bytes = bytes_of(file);
+  std::fill(bytes.begin() + 100'000, bytes.begin() + 130'000, '\x5a');
+  write_bytes(file, bytes);
+  const Outcome outcome = check();
+  EXPECT_EQ(outcome.code, kExitFindings);
+  EXPECT_TRUE(contains(outcome.out, "integrity_check found damage")) << outcome.out;
+  EXPECT_TRUE(contains(outcome.out, "  - ")) << outcome.out;
+}
+
+TEST_F(Check, KnowsAFileThatIsCutOffEmptyOrSomethingElse) {
+  const std::string bytes = bytes_of(file);
+  const std::vector<std::pair<std::string, std::string>> cases{{bytes.substr(0, bytes.size() / 2), "it is cut off"},
+                                                               {"", "it is empty"},
+                                                               {std::string(10'000, 'x'), "it is no SQLite database"},
+                                                               {bytes.substr(0, 60), "it is no SQLite database"}};
+  for (const auto& [content, verdict] : cases) {
+    write_bytes(file, content);
+    const Outcome outcome = check();
+    EXPECT_EQ(outcome.code, kExitFindings);
+    EXPECT_TRUE(contains(outcome.out, verdict)) << outcome.out;
+    EXPECT_EQ(outcome.err, "");
+  }
+}
+
+TEST_F(Check, FailsWhereThereIsNothingToCheck) {
+  for (const fs::path& path : {folder / "missing.db", folder.path()}) {
+    const Outcome outcome = run({"check", path});
+    EXPECT_EQ(outcome.code, kExitFailure);
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_EQ(outcome.err.find('\n'), outcome.err.size() - 1) << outcome.err;
+  }
+}
+
+TEST_F(Check, CountsRowsThatReferToNothing) {
+  {
+    ForeignConnection other(file);
+    other.ask("CREATE TABLE tag (note INTEGER REFERENCES note, label TEXT REFERENCES note(title))");
+    other.ask("INSERT INTO tag (note) VALUES (1), (7777), (8888)");
+  }
+  Outcome outcome = check();
+  EXPECT_EQ(outcome.code, kExitFindings);
+  EXPECT_TRUE(contains(outcome.out, "cannot be checked: foreign key mismatch")) << outcome.out;
+  {
+    ForeignConnection other(file);
+    other.ask("ALTER TABLE tag DROP COLUMN label");
+  }
+  outcome = check();
+  EXPECT_EQ(outcome.code, kExitFindings);
+  EXPECT_TRUE(contains(outcome.out, "2 of tag to note: rowid 2, 3")) << outcome.out;
+}
+
+TEST_F(Check, ReadsALogThatACrashHasLeft) {
+  {
+    ForeignConnection other(file);
+    other.ask("PRAGMA wal_autocheckpoint=0");
+    other.ask("CREATE TABLE in_the_log (x)");
+    fs::copy_file(file, folder / "crashed.db");
+    fs::copy_file(beside(file, "-wal"), folder / "crashed.db-wal");
+  }
+  const std::string bytes = bytes_of(folder / "crashed.db");
+  const std::string log = bytes_of(folder / "crashed.db-wal");
+  const Outcome outcome = run({"check", folder / "crashed.db", "--json"});
+  EXPECT_EQ(outcome.code, kExitSuccess) << outcome.out;
+  const auto json = nlohmann::json::parse(outcome.out);
+  EXPECT_EQ(json["wal_bytes"], log.size());
+  EXPECT_TRUE(contains(outcome.out, "did not close it")) << outcome.out;
+  EXPECT_TRUE(contains(outcome.out, "2 tables")) << outcome.out;
+  EXPECT_EQ(bytes_of(folder / "crashed.db"), bytes);
+  EXPECT_EQ(bytes_of(folder / "crashed.db-wal"), log);
+}
+
+TEST_F(Check, KnowsALogThatIsNone) {
+  write_bytes(beside(file, "-wal"), std::string(5000, 'x'));
+  const Outcome outcome = run({"check", file});
+  EXPECT_EQ(outcome.code, kExitFindings) << outcome.out;
+  EXPECT_TRUE(contains(outcome.out, "but no log")) << outcome.out;
+}
+
+// As a crash leaves it: the file half written, and the journal that says what was there.
+TEST_F(Check, SaysWhatToDoAboutATransactionLeftHalfWay) {
+  {
+    ForeignConnection other(file);
+    other.ask("PRAGMA journal_mode=DELETE");
+    other.ask("PRAGMA cache_spill=1");
+    other.ask("PRAGMA cache_size=2");
+    other.ask("BEGIN");
+    other.ask("UPDATE note SET title = 'half'");
+    fs::copy_file(file, folder / "crashed.db");
+    fs::copy_file(beside(file, "-journal"), folder / "crashed.db-journal");
+  }
+  const std::string bytes = bytes_of(folder / "crashed.db");
+  const Outcome outcome = run({"check", folder / "crashed.db"});
+  EXPECT_EQ(outcome.code, kExitFindings) << outcome.out;
+  EXPECT_TRUE(contains(outcome.out, "a transaction has not come to its end")) << outcome.out;
+  EXPECT_TRUE(contains(outcome.out, "open it for writing once")) << outcome.out;
+  EXPECT_EQ(bytes_of(folder / "crashed.db"), bytes);
+  // The advice holds.
+  EXPECT_EQ(testing::run_in_shell(folder / "crashed.db", "PRAGMA user_version").status, 0);
+  EXPECT_EQ(run({"check", folder / "crashed.db"}).code, kExitSuccess);
+}
+
+TEST_F(Check, NamesASuperfluousIndex) {
+  {
+    ForeignConnection other(file);
+    other.ask("CREATE INDEX by_title ON note (title)");
+  }
+  const Outcome outcome = check();
+  EXPECT_EQ(outcome.code, kExitSuccess);
+  EXPECT_TRUE(contains(outcome.out, "by_title: note_title does the same")) << outcome.out;
+  EXPECT_TRUE(contains(outcome.out, "DROP INDEX by_title")) << outcome.out;
+  EXPECT_TRUE(contains(outcome.out, "one thing is worth knowing")) << outcome.out;
+}
+
+TEST_F(Check, TellsAllInJsonAlone) {
+  const Outcome outcome = check({"--json"});
+  const auto json = nlohmann::json::parse(outcome.out);
+  EXPECT_EQ(json["judgement"], "ok");
+  EXPECT_EQ(json["bytes"], fs::file_size(file));
+  EXPECT_EQ(json["settings"]["page_size"], 4096);
+  EXPECT_EQ(json["settings"]["journal_mode"], "wal");
+  ASSERT_EQ(json["findings"].size(), 8U);
+  for (const auto& finding : json["findings"]) EXPECT_EQ(finding["judgement"], "ok") << finding.dump();
+}
+
+}  // namespace
+}  // namespace sqlane::cli
