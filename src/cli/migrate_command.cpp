@@ -47,7 +47,7 @@ int make(const Arguments& arguments, Console& console) {
 
 int status(const Arguments& arguments, Console& console) {
   const Migrations migrations = Migrations::from_folder(arguments.folder);
-  const Database db = Database::open(arguments.database, {.readers = 1, .mode = OpenMode::read_only});
+  const Database db = Database::open(arguments.database, {.mode = OpenMode::read_only, .readers = 1});
   const MigrationStatus status = migration_status(db, migrations);
   print(console, arguments, format_status(console, status, migrations), [&] { return to_json(status); });
   return status.refusal || !status.pending.empty() ? kExitFindings : kExitSuccess;
@@ -64,7 +64,7 @@ int migrate(const Arguments& arguments, Console& console,
     return kExitSuccess;
   }
   const OpenMode mode = arguments.is_dry_run ? OpenMode::read_only : OpenMode::create;
-  Database db = Database::open(arguments.database, {.readers = 1, .mode = mode});
+  Database db = Database::open(arguments.database, {.mode = mode, .readers = 1});
   const std::optional<std::int32_t> version = target(migration_status(db, migrations));
   if (arguments.is_dry_run) {
     const auto steps = plan_migrations(db, migrations, version);
@@ -122,7 +122,7 @@ int verify(const Arguments& arguments, Console& console) {
 
 int diff(const Arguments& arguments, Console& console) {
   const Schema expected = schema_of(Migrations::from_folder(arguments.folder));
-  const Database db = Database::open(arguments.database, {.readers = 1, .mode = OpenMode::read_only});
+  const Database db = Database::open(arguments.database, {.mode = OpenMode::read_only, .readers = 1});
   const auto differences = compare_schemas(expected, read_schema(db));
   print(console, arguments, differences.empty() ? "no difference\n" : format_findings(std::span(differences)),
         [&] { return to_json(std::span(differences)); });
@@ -131,7 +131,7 @@ int diff(const Arguments& arguments, Console& console) {
 
 int adopt(const Arguments& arguments, Console& console) {
   const Migrations migrations = Migrations::from_folder(arguments.folder);
-  Database db = Database::open(arguments.database, {.readers = 1, .mode = OpenMode::existing});
+  Database db = Database::open(arguments.database, {.mode = OpenMode::existing, .readers = 1});
   baseline(db, migrations, arguments.version);
   const MigrationStatus status = migration_status(db, migrations);
   print(console, arguments, format_status(console, status, migrations), [&] { return to_json(status); });
