@@ -33,7 +33,7 @@ Interruption::~Interruption() {
   ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }
 
-bool Interruption::sleep_for(std::chrono::nanoseconds duration) {
+bool Interruption::pause_for(std::chrono::nanoseconds duration) {
   std::unique_lock lock(mutex_);
   nothing_.wait_for(lock, source_.get_token(), duration, [] { return false; });
   return !source_.stop_requested();

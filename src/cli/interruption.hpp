@@ -22,7 +22,7 @@ class Interruption {
   [[nodiscard]] std::stop_token token() const { return source_.get_token(); }
 
   // False when it was interrupted.
-  bool sleep_for(std::chrono::nanoseconds duration);
+  bool pause_for(std::chrono::nanoseconds duration);
 
  private:
   sigset_t before_{};

@@ -150,7 +150,7 @@ std::string format_progress(const MigrationProgress& progress) {
     case MigrationPhase::backup: what = fmt::format("copying, {}", format_bytes(progress.bytes_written)); break;
     case MigrationPhase::statement:
       what =
-          fmt::format("statement {} of {}, {} written", progress.statement_number,
+          fmt::format("statement {} of {}, {}", progress.statement_number,
                       std::max<std::size_t>(progress.step.statements.size(), 1), format_bytes(progress.bytes_written));
       break;
     case MigrationPhase::checking_keys: what = "checking foreign keys"; break;

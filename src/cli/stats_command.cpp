@@ -64,7 +64,7 @@ int watch(const Arguments& arguments, Console& console) {
   const Pace pace{
       .now = [] { return std::chrono::steady_clock::now(); },
       .sleep =
-          [&](std::chrono::nanoseconds duration) { return console.out.good() && interruption.sleep_for(duration); }};
+          [&](std::chrono::nanoseconds duration) { return console.out.good() && interruption.pause_for(duration); }};
   const WatchOptions options{.path = arguments.file,
                              .interval = std::chrono::duration_cast<std::chrono::nanoseconds>(
                                  std::chrono::duration<double>(arguments.interval)),

@@ -20,7 +20,7 @@ TEST(InterruptionOfACommand, EndsASleepAndAsksTheTokenInsteadOfKilling) {
     Interruption interruption;
     EXPECT_FALSE(interruption.token().stop_requested());
     ::kill(::getpid(), signal);
-    EXPECT_FALSE(interruption.sleep_for(1h));
+    EXPECT_FALSE(interruption.pause_for(1h));
     EXPECT_TRUE(interruption.token().stop_requested());
   }
 }
@@ -37,7 +37,7 @@ TEST(InterruptionOfACommand, LeavesSignalsAsTheyWere) {
 
 TEST(InterruptionOfACommand, LetsASleepEndByItself) {
   Interruption interruption;
-  EXPECT_TRUE(interruption.sleep_for(1ns));
+  EXPECT_TRUE(interruption.pause_for(1ns));
 }
 
 }  // namespace
