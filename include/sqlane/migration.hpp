@@ -123,11 +123,12 @@ struct MigrateOptions {
   // the new one is complete. Empty: no copy.
   std::filesystem::path backup_folder{};
 
-  // Marks the file as this program's (PRAGMA application_id); one that has
-  // another mark already is refused.
+  // Marks the file as this program's (PRAGMA application_id) with the first step
+  // that is done; one that has another mark already is refused.
   std::optional<std::int32_t> application_id{};
 
-  // Waiting for the lane, and for another process that migrates meanwhile.
+  // Each waiting for the lane, for a reader, or for another process that writes or
+  // migrates meanwhile.
   std::chrono::milliseconds lock_timeout{std::chrono::minutes(10)};
 
   // Called at the beginning of each phase and statement, and while they run some
@@ -135,7 +136,8 @@ struct MigrateOptions {
   // database.
   std::function<void(const MigrationProgress&)> on_progress{};
 
-  // Ends the step that runs, undone, with InterruptedError.
+  // Ends the step that runs, undone, with InterruptedError. One without a
+  // transaction is undone only up to its first statement, and dirty after that.
   std::stop_token stop{};
 };
 

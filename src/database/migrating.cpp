@@ -24,7 +24,7 @@ using detail::Lease;
 using detail::MigrationHistory;
 
 MigrationHistory read_history_of(const Database& database) {
-  const Lease reader = CoreAccess::core(database).lend_reader({}, CallSite::current());
+  const Lease reader = CoreAccess::core(database).lend_own_reader({}, CallSite::current());  // not a replica's
   reader.connection().begin_snapshot();
   return detail::read_history(reader.connection());
 }
@@ -62,7 +62,8 @@ MigrationReport Database::migrate(const Migrations& migrations, const MigrateOpt
     static_cast<void>(writable_core(site));  // throws
   }
   detail::MigrationHooks hooks{
-      .lend_reader = [&] { return core.lend_reader({.timeout = options.lock_timeout, .stop = options.stop}, site); },
+      .lend_reader =
+          [&] { return core.lend_own_reader({.timeout = options.lock_timeout, .stop = options.stop}, site); },
       .lend_writer = [&] { return lend_writer({.timeout = options.lock_timeout, .stop = options.stop}, site); },
       .care = [&](Connection& writer) { core.care_for(writer); },
       .back_up =

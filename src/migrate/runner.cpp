@@ -1,15 +1,19 @@
 #include "migrate/runner.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <list>
 #include <optional>
+#include <string_view>
 #include <tuple>
 #include <utility>
 
 #include "sqlane/detail/queries.hpp"
+#include "sqlane/detail/sql_scanner.hpp"
 #include "sqlane/error.hpp"
 #include "sqlane/rows.hpp"
 #include "sqlane/sql.hpp"
+#include "sqlite/hardening.hpp"
 
 namespace sqlane::detail {
 namespace {
@@ -70,6 +74,55 @@ bool is_same(const PlannedMigration& a, const PlannedMigration& b) {
   }
 }
 
+template <class E>
+[[noreturn]] void throw_with(const E& error, const std::string& consequence) {
+  throw E(
+      error.what() + ("; " + consequence),
+      {.code = error.code(), .extended_code = error.extended_code(), .sql = error.sql(), .database = error.database()});
+}
+
+// Those that rethrow_about() lets through say nothing of what has been done.
+[[noreturn]] void rethrow_with(const std::string& consequence) {
+  try {
+    throw;
+  } catch (const BusyError& error) {
+    throw_with(error, consequence);
+  } catch (const DiskFullError& error) {
+    throw_with(error, consequence);
+  } catch (const IoError& error) {
+    throw_with(error, consequence);
+  } catch (const CorruptError& error) {
+    throw_with(error, consequence);
+  } catch (const InterruptedError& error) {
+    throw_with(error, consequence);
+  } catch (const CommitOutcomeUnknown& error) {
+    throw_with(error, consequence);
+  }
+}
+
+std::string is_between_versions(const std::string& done) {
+  return done +
+         ", so that the database is between two versions: finish or undo it by hand, then say with baseline() "
+         "which version it has";
+}
+
+std::int64_t total_changes(Connection& connection) {
+  const SqlFor<Access::write> sql("SELECT total_changes()");
+  return fetch_one<std::int64_t>(connection, sql.text());
+}
+
+bool creates(const ScriptStatement& statement) {
+  constexpr std::string_view kCreate = "CREATE";
+  return is_keyword(std::string_view(statement.text).substr(0, kCreate.size()), kCreate);
+}
+
+std::string too_long(const std::string& what) {
+  return what + " is described by more than " + std::to_string(kLongestSql) +
+         " bytes of SQL, which no connection could read again; ";
+}
+
+constexpr milliseconds kBetweenTries{10};
+
 std::string stays_at(std::int32_t version) {
   return "nothing of this migration was done, and the database stays at version " + std::to_string(version);
 }
@@ -129,6 +182,7 @@ MigrationReport MigrationRunner::run() {
         run_first_of(steps);
       } catch (const BusyError&) {  // another process writes for longer than busy_timeout
         if (clock_.now() >= deadline_) throw;
+        pause();
       }
     }
   }
@@ -138,7 +192,6 @@ MigrationReport MigrationRunner::run() {
 
 // Nothing when nothing is left to do: somebody else has done it meanwhile.
 std::optional<MigrationLock> MigrationRunner::lock_unless_done() {
-  constexpr milliseconds kPause{10};
   for (bool has_looked = false;;) {
     try {
       const bool is_done = look().empty();
@@ -148,15 +201,27 @@ std::optional<MigrationLock> MigrationRunner::lock_unless_done() {
       if (error.problem() != MigrationProblem::dirty) throw;
     }
     expect_not_stopped();
-    if (std::optional<MigrationLock> lock = MigrationLock::try_acquire(hooks_.file)) {
-      if (hooks_.file.empty()) hooks_.lend_writer().give_back();  // likewise: whoever runs it has the lane
-      return lock;
-    }
+    if (std::optional<MigrationLock> lock = MigrationLock::try_acquire(hooks_.file)) return lock;
     if (clock_.now() >= deadline_) {
       throw TimeoutError("another process migrates " + hooks_.database + ", for longer than lock_timeout",
                          {.database = hooks_.database, .retryable = true});
     }
-    clock_.sleep_until(clock_.deadline(kPause));
+    pause();
+  }
+}
+
+void MigrationRunner::pause() { clock_.sleep_until(clock_.deadline(kBetweenTries)); }
+
+template <class Action>
+void MigrationRunner::insist(Action action) {
+  for (const Clock::time_point deadline = clock_.deadline(options_.lock_timeout);;) {
+    try {
+      action();
+      return;
+    } catch (const BusyError&) {
+      if (clock_.now() >= deadline) throw;
+    }
+    pause();
   }
 }
 
@@ -176,8 +241,19 @@ void MigrationRunner::expect_not_stopped() const {
                          {.database = hooks_.database});
 }
 
-// The steps that are left.
+// The steps that are left. In memory, where nobody has the MigrationLock, whoever
+// runs one without a transaction has the lane.
 MigrationRunner::Steps MigrationRunner::look() {
+  try {
+    return look_once();
+  } catch (const MigrationError& error) {
+    if (error.problem() != MigrationProblem::dirty || !hooks_.file.empty()) throw;
+  }
+  const Lease lane = hooks_.lend_writer();
+  return look_once();
+}
+
+MigrationRunner::Steps MigrationRunner::look_once() {
   const Lease reader = hooks_.lend_reader();
   reader.connection().begin_snapshot();
   return plan(reader.connection());
@@ -244,18 +320,19 @@ void MigrationRunner::run_transaction(std::span<const PlannedMigration> steps) {
       for (const ScriptStatement& statement : script->statements) {
         statement_number_ = static_cast<std::size_t>(&statement - script->statements.data()) + 1;
         tell(MigrationPhase::statement, step, statement_number_);
-        run_statement(writer, step, statement, consequence);
+        run_statement(writer, step, statement, [&] { return consequence; });
       }
     } else {
       tell(MigrationPhase::statement, step);
       run_function(writer, callbacks.parts.emplace_back(), planned, consequence);
     }
-    record(writer, planned, std::chrono::duration_cast<milliseconds>(clock_.now() - began_));
+    record(writer, planned, std::chrono::duration_cast<milliseconds>(clock_.now() - began_), consequence);
     step.duration = std::chrono::duration_cast<milliseconds>(clock_.now() - began_);
     step_ = nullptr;
     done.push_back(std::move(step));
   }
   set_application_id(writer);
+  check_schema(writer, done.back());
   check_keys(writer, done.back());
   tell(MigrationPhase::committing, done.back());
   step_ = nullptr;
@@ -277,10 +354,18 @@ void MigrationRunner::run_transaction(std::span<const PlannedMigration> steps) {
 void MigrationRunner::run_alone(const PlannedMigration& planned) {
   const Lease lease = hooks_.lend_writer();
   Connection& writer = lease.connection();
-  writer.become_migrator(Connection::Keys::enforced, Connection::Spilling::as_usual);
+  // Outside of a transaction, no statement is undone but with all of its own.
+  writer.become_migrator(Connection::Keys::enforced, Connection::Spilling::on);
   writer.set_limits(std::nullopt, options_.stop);
   MigrationStep step = describe_step(planned);
+  const MigrationScript script = *script_of(planned);
   const bool is_up = planned.direction == MigrationDirection::up;
+  const std::string unchanged = stays_at(is_up ? planned.migration->version - 1 : planned.migration->version);
+  for (const ScriptStatement& statement : script.statements) {
+    if (statement.text.size() <= kLongestSql || !creates(statement)) continue;
+    throw MigrationError(MigrationProblem::failed, step.file,
+                         "line " + std::to_string(statement.line) + ": " + too_long("what is created") + unchanged);
+  }
   AppliedMigration::State state_before = AppliedMigration::State::applied;
   milliseconds duration_before{};
   {
@@ -298,22 +383,28 @@ void MigrationRunner::run_alone(const PlannedMigration& planned) {
     record_migration(writer, *planned.migration, AppliedMigration::State::running, {});
     transaction.commit();
   }
-  const MigrationScript script = *script_of(planned);
+  // A statement is whole or not at all, apart from those with the conflict clause FAIL.
+  // (A COMMIT that failed is overwritten in the log by the next, in which it is undone.)
+  const auto changes = [&] {
+    const StatementLimits::Pause unlimited = writer.pause_limits();
+    return total_changes(writer);
+  };
+  const auto has_changed = [&, before = changes()] { return changes() != before; };
   for (std::size_t i = 0; i < script.statements.size(); ++i) {
     statement_number_ = i + 1;
     tell(MigrationPhase::statement, step, statement_number_);
+    const auto consequence = [&] {
+      if (i != 0) return is_between_versions("the " + std::to_string(i) + " before it are done");
+      return has_changed() ? is_between_versions("a part of it is done") : unchanged;
+    };
     try {
-      run_statement(writer, step, script.statements[i],
-                    i == 0
-                        ? stays_at(is_up ? planned.migration->version - 1 : planned.migration->version)
-                        : "the " + std::to_string(i) +
-                              " before it are done, so that the database is between two "
-                              "versions: finish or undo them by hand, then say with baseline() which version it has");
+      insist([&] { run_statement(writer, step, script.statements[i], consequence); });
     } catch (...) {
-      // A statement is whole or not at all, so nothing has been done yet.
-      if (i == 0 && !writer.in_transaction()) {
-        const std::exception_ptr reason = std::current_exception();
-        writer.clear_limits();
+      if (i != 0 || has_changed()) rethrow_with(consequence());
+      const std::exception_ptr reason = std::current_exception();
+      writer.clear_limits();
+      const StatementLimits::Pause unlimited = writer.pause_limits();
+      insist([&] {
         Transaction transaction(writer);
         if (is_up) {
           forget_migration(writer, planned.migration->version);
@@ -321,17 +412,21 @@ void MigrationRunner::run_alone(const PlannedMigration& planned) {
           record_migration(writer, *planned.migration, state_before, duration_before);
         }
         transaction.commit();
-        std::rethrow_exception(reason);
-      }
-      throw;
+      });
+      std::rethrow_exception(reason);
     }
   }
+  // All is done; nothing must keep that from being written down.
   writer.clear_limits();
+  const StatementLimits::Pause unlimited = writer.pause_limits();
   step.duration = std::chrono::duration_cast<milliseconds>(clock_.now() - began_);
   tell(MigrationPhase::committing, step);
-  Transaction transaction(writer);
-  record(writer, planned, step.duration);
-  transaction.commit();
+  insist([&] {
+    Transaction transaction(writer);
+    record(writer, planned, step.duration,
+           "all of its statements are done: say with baseline() which version the database has");
+    transaction.commit();
+  });
   step_ = nullptr;
   report_.steps.push_back(std::move(step));
   hooks_.care(writer);
@@ -353,24 +448,39 @@ void MigrationRunner::run_function(Connection& writer, JobTransaction& part, con
 }
 
 void MigrationRunner::run_statement(Connection& writer, const MigrationStep& step, const ScriptStatement& statement,
-                                    const std::string& consequence) {
+                                    const std::function<std::string()>& consequence) {
   try {
     const SqlFor<Access::write> sql = runtime_sql(statement.text);
     execute(writer, sql.text());
   } catch (const UsageError& error) {  // the authorizer's, or the scanner's
     throw MigrationError(MigrationProblem::failed, step.file,
-                         "line " + std::to_string(statement.line) + ": " + error.what() + "; " + consequence,
+                         "line " + std::to_string(statement.line) + ": " + error.what() + "; " + consequence(),
                          {.sql = statement.text, .database = hooks_.database});
   } catch (const Error&) {
-    rethrow_about(step.file, "line " + std::to_string(statement.line) + ": ", consequence);
+    rethrow_about(step.file, "line " + std::to_string(statement.line) + ": ", consequence());
   }
 }
 
-void MigrationRunner::record(Connection& writer, const PlannedMigration& planned, milliseconds duration) {
-  if (planned.direction == MigrationDirection::up) {
-    record_migration(writer, *planned.migration, AppliedMigration::State::applied, duration);
-  } else {
-    forget_migration(writer, planned.migration->version);
+void MigrationRunner::record(Connection& writer, const PlannedMigration& planned, milliseconds duration,
+                             const std::string& consequence) {
+  try {
+    if (planned.direction == MigrationDirection::up) {
+      record_migration(writer, *planned.migration, AppliedMigration::State::applied, duration);
+    } else {
+      forget_migration(writer, planned.migration->version);
+    }
+  } catch (const Error&) {  // has it changed the table sqlane_migration?
+    rethrow_about(planned.migration->file, "writing down that it was done: ", consequence);
+  }
+}
+
+void MigrationRunner::check_schema(Connection& writer, const MigrationStep& step) const {
+  const SqlFor<Access::write, int> long_ones("SELECT name, sql FROM sqlite_master WHERE length(sql) > ?");
+  constexpr int kMostBytes = 4;  // of a character
+  Rows<std::tuple<std::string, std::string>> rows(writer, long_ones.text(), kLongestSql / kMostBytes);
+  for (const auto& [name, sql] : rows) {
+    if (sql.size() <= kLongestSql) continue;
+    throw MigrationError(MigrationProblem::failed, step.file, too_long(name) + stays_at(version_));
   }
 }
 

@@ -68,9 +68,16 @@ class MigrationRunner {
   class Transaction;  // rolls back unless committed
 
   [[nodiscard]] Steps look();
+  [[nodiscard]] Steps look_once();
   [[nodiscard]] Steps plan(Connection& connection);
   void expect_not_stopped() const;
   [[nodiscard]] std::optional<MigrationLock> lock_unless_done();
+
+  // Does it again while another process keeps the write lock for longer than
+  // busy_timeout; nothing has been done then.
+  template <class Action>
+  void insist(Action action);
+  void pause();
 
   // These do nothing when the steps turn out to be others.
   void run_first_of(std::span<const PlannedMigration> steps);
@@ -81,10 +88,12 @@ class MigrationRunner {
   void run_function(Connection& writer, JobTransaction& part, const PlannedMigration& planned,
                     const std::string& consequence);
   void run_statement(Connection& writer, const MigrationStep& step, const ScriptStatement& statement,
-                     const std::string& consequence);
+                     const std::function<std::string()>& consequence);
   void set_application_id(Connection& writer);
   void check_keys(Connection& writer, const MigrationStep& step);
-  void record(Connection& writer, const PlannedMigration& planned, std::chrono::milliseconds duration);
+  void check_schema(Connection& writer, const MigrationStep& step) const;
+  void record(Connection& writer, const PlannedMigration& planned, std::chrono::milliseconds duration,
+              const std::string& consequence);
 
   void begin_step(Connection& writer, std::size_t number);
   void tell(MigrationPhase phase, const MigrationStep& step, std::size_t statement_number = 1);

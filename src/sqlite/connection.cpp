@@ -241,6 +241,7 @@ void Connection::clear_limits() noexcept {
 }
 
 void Connection::begin_limited_statement() {
+  if (limits_.is_paused()) return;
   if (limits_.stop_requested() || limits_.is_interrupted()) {
     throw InterruptedError(
         std::string(limits_.is_interrupted() ? kInterrupted : "stopped") + " before the statement on " +

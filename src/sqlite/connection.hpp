@@ -149,6 +149,8 @@ class Connection {
   // running for `timeout`, and with InterruptedError when a stop is requested.
   void set_limits(std::optional<std::chrono::milliseconds> timeout, const std::stop_token& stop);
   void clear_limits() noexcept;
+  // While it lives, no statement is ended early, not even by an interruption.
+  [[nodiscard]] StatementLimits::Pause pause_limits() noexcept { return StatementLimits::Pause(limits_); }
 
   // Changes what a commit survives. Requires: no transaction.
   void set_durability(Durability durability);

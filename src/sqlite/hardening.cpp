@@ -27,8 +27,10 @@ constexpr std::array kSettings{
 // https://sqlite.org/c3ref/c_limit_attached.html
 constexpr std::array kLimits{
     Setting{SQLITE_LIMIT_ATTACHED, 1},  // VACUUM attaches one
-    Setting{SQLITE_LIMIT_SQL_LENGTH, 1'000'000}, Setting{SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 10'000},
-    Setting{SQLITE_LIMIT_TRIGGER_DEPTH, 100},    Setting{SQLITE_LIMIT_WORKER_THREADS, 0},
+    Setting{SQLITE_LIMIT_SQL_LENGTH, kLongestSql},
+    Setting{SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 10'000},
+    Setting{SQLITE_LIMIT_TRIGGER_DEPTH, 100},
+    Setting{SQLITE_LIMIT_WORKER_THREADS, 0},
 };
 
 }  // namespace

@@ -8,6 +8,9 @@ struct sqlite3;
 
 namespace sqlane::detail {
 
+// Of SQL text, in bytes. A schema with a longer one cannot be read by connections that have this limit.
+constexpr int kLongestSql = 1'000'000;
+
 // Settings that every connection gets, whatever its role: what an attacker who
 // controls the file or a part of the SQL could use is switched off.
 // https://sqlite.org/security.html

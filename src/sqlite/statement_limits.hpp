@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <stop_token>
+#include <utility>
 
 #include "base/clock.hpp"
 
@@ -38,17 +39,21 @@ class StatementLimits {
   // Called from time to time while a statement runs, however it may end; none: nobody is called.
   void set_tick(std::function<void()> tick) { tick_ = std::move(tick); }
 
-  // While one lives, statements are not ended: ours, that begin and end transactions.
+  // While one lives, statements are not ended: ours, that begin and end transactions, and whatever has to come to its
+  // end.
   class Pause {
    public:
-    explicit Pause(StatementLimits& limits) noexcept : limits_(limits) { limits_.is_paused_ = true; }
-    ~Pause() { limits_.is_paused_ = false; }
+    explicit Pause(StatementLimits& limits) noexcept
+        : limits_(limits), was_paused_(std::exchange(limits.is_paused_, true)) {}
+    ~Pause() { limits_.is_paused_ = was_paused_; }
     Pause(const Pause&) = delete;
     Pause& operator=(const Pause&) = delete;
 
    private:
     StatementLimits& limits_;
+    const bool was_paused_;
   };
+  [[nodiscard]] bool is_paused() const noexcept { return is_paused_; }
 
   // Call when a statement begins, if there is any limit.
   void begin_statement() noexcept;

@@ -1,5 +1,6 @@
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -128,6 +129,96 @@ TEST_P(MigrationFaults, ThatKillTheProcessAtEachFileOperationLeaveWholeSteps) {
   if (GetParam() == Atomicity::each) {
     EXPECT_GT(found[3], 0);
   }
+}
+
+// Without a transaction: what is not `dirty` is whole.
+
+Migrations with_one_alone() {
+  Migrations migrations = five_migrations();
+  migrations.add({.version = 6,
+                  .name = "alone",
+                  .up = "-- sqlane: no-transaction\n"
+                        "CREATE TABLE alone AS SELECT id FROM visit; VACUUM; INSERT INTO alone VALUES (1000);"});
+  return migrations;
+}
+
+void migrate_alone(const fs::path& path) {
+  Database db = Database::open(path, options());
+  db.migrate(with_one_alone());
+  db.close();
+}
+
+// Each begins with a copy of the same.
+void make_database_before_the_one_alone(const fs::path& path) {
+  static const TemporaryFolder kept;
+  const fs::path made = kept / "app.db";
+  if (!fs::exists(made)) Database::open(made, options()).migrate(five_migrations());
+  fs::copy_file(made, path);
+}
+
+enum class Found { before, between, after };
+
+Found expect_whole_or_dirty(const fs::path& path) {
+  Database db = Database::open(path, options());
+  const MigrationStatus status = migration_status(db, with_one_alone());
+  const bool has_table = db.query_one<bool>("SELECT count(*) FROM sqlite_master WHERE name = 'alone'");
+  EXPECT_EQ(db.query_one<std::string>("PRAGMA integrity_check"), "ok");
+  if (status.refusal) {
+    EXPECT_EQ(status.refusal->problem(), MigrationProblem::dirty);
+    return Found::between;
+  }
+  EXPECT_EQ(has_table, status.version == 6) << status.version;
+  if (has_table) {
+    EXPECT_EQ(db.query_one<int>("SELECT max(id) FROM alone"), 1000);
+  }
+  EXPECT_EQ(db.migrate(with_one_alone()).to, 6);
+  return status.version == 6 ? Found::after : Found::before;
+}
+
+TEST(MigrationFaultsWithoutATransaction, OfEachFileOperationLeaveItWholeOrDirty) {
+  std::map<Found, int> found;
+  for (const Strike how : {Strike::fail, Strike::fail_afterwards}) {
+    long at = 1;
+    for (bool has_struck = true; has_struck && !::testing::Test::HasFailure(); ++at) {
+      SCOPED_TRACE("operation " + std::to_string(at) + (how == Strike::fail ? "" : ", afterwards"));
+      const TemporaryFolder folder;
+      make_database_before_the_one_alone(folder / "app.db");
+      CountingVfs vfs;
+      vfs.strike(how, at);
+      try {
+        migrate_alone(folder / "app.db");
+      } catch (const Error&) {
+      }
+      has_struck = vfs.has_struck();
+      vfs.stop_striking();
+      ++found[expect_whole_or_dirty(folder / "app.db")];
+    }
+  }
+  EXPECT_GT(found[Found::before], 0);
+  EXPECT_GT(found[Found::between], 0);
+  EXPECT_GT(found[Found::after], 0);
+}
+
+TEST(MigrationFaultsWithoutATransaction, ThatKillTheProcessLeaveItWholeOrDirty) {
+  std::map<Found, int> found;
+  for (const Strike how : {Strike::kill, Strike::kill_half_way}) {
+    long at = 1;
+    for (bool was_killed = true; was_killed && !::testing::Test::HasFailure(); ++at) {
+      SCOPED_TRACE("operation " + std::to_string(at) + (how == Strike::kill ? "" : ", half-way"));
+      const TemporaryFolder folder;
+      make_database_before_the_one_alone(folder / "app.db");
+      ChildProcess child([&](const LinePipe&, const LinePipe&) {
+        CountingVfs vfs;
+        vfs.strike(how, at);
+        migrate_alone(folder / "app.db");
+      });
+      was_killed = child.join() != 0;
+      ++found[expect_whole_or_dirty(folder / "app.db")];
+    }
+  }
+  EXPECT_GT(found[Found::before], 0);
+  EXPECT_GT(found[Found::between], 0);
+  EXPECT_GT(found[Found::after], 0);
 }
 
 }  // namespace

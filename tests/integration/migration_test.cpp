@@ -1,3 +1,4 @@
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <functional>
@@ -5,6 +6,7 @@
 #include <stop_token>
 #include <string>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <thread>
 #include <vector>
 
@@ -290,6 +292,59 @@ TEST_P(Migrating, IsDirtyWhenALaterStatementFailsUntilSomebodySaysWhatItHas) {
   EXPECT_EQ(db_.migrate(followed_by({.up = kAlone + std::string("VACUUM;")})).to, 6);
 }
 
+TEST_P(Migrating, IsDirtyWhenTheFirstStatementHasLeftAPartOfWhatItDoes) {
+  const Migrations wrong = followed_by(
+      {.up = kAlone + std::string("INSERT OR FAIL INTO place (id, name) VALUES (3, 'a'), (1, 'b'); VACUUM;")});
+  const auto error = error_of<Error>([&] { db_.migrate(wrong); });
+  EXPECT_TRUE(mentions(error, "between two versions")) << error.what();
+  EXPECT_EQ(db_.query_one<int>("SELECT count(*) FROM place"), 3) << "the first of the two rows is there";
+  EXPECT_EQ(migration_status(db_, wrong).refusal->problem(), MigrationProblem::dirty);
+}
+
+TEST_P(Migrating, IsNotDirtyWhenItIsStoppedBeforeTheFirstStatement) {
+  std::stop_source stop;
+  bool is_written_down = false;
+  Options options;
+  options.on_statement = [&](const ExecutedStatement& statement) {
+    if (statement.sql().starts_with("INSERT OR REPLACE INTO sqlane_migration")) is_written_down = true;
+    if (statement.sql() == "COMMIT" && is_written_down) stop.request_stop();
+  };
+  Database db = GetParam() ? Database::in_memory(options) : Database::open(folder_ / "other.db", options);
+  const Migrations migrations = only(kAlone + std::string("CREATE TABLE never (i)"));
+  EXPECT_THROW(db.migrate(migrations, {.stop = stop.get_token()}), InterruptedError);
+  EXPECT_FALSE(migration_status(db, migrations).refusal);
+  EXPECT_EQ(migration_status(db, migrations).version, 0);
+}
+
+TEST_P(Migrating, SaysThatItIsDirtyWhenItIsStoppedBetweenStatements) {
+  std::stop_source stop;
+  const Migrations migrations = followed_by({.up = kAlone + std::string("DELETE FROM visit; VACUUM;")});
+  const auto stop_before_the_second = [&](const MigrationProgress& now) {
+    if (now.step.version == 6 && now.statement_number == 2) stop.request_stop();
+  };
+  const auto error = error_of<InterruptedError>(
+      [&] { db_.migrate(migrations, {.on_progress = stop_before_the_second, .stop = stop.get_token()}); });
+  EXPECT_TRUE(mentions(error, "baseline")) << error.what();
+  EXPECT_EQ(migration_status(db_, migrations).refusal->problem(), MigrationProblem::dirty);
+}
+
+TEST_P(Migrating, IsNotDirtyWhenItWasDrainedDuringTheFirstStatement) {
+  if (GetParam()) GTEST_SKIP() << "what is in memory cannot be looked at again";
+  const Migrations endless = only(
+      kAlone + std::string("CREATE TABLE endless AS WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n)"
+                           " SELECT i FROM n WHERE i < 0"));
+  std::jthread drainer;
+  const auto drain = [&](const MigrationProgress&) {
+    if (!drainer.joinable()) drainer = std::jthread([&] { static_cast<void>(db_.drain(0ms)); });
+  };
+  EXPECT_THROW(db_.migrate(endless, {.on_progress = drain}), InterruptedError);
+  drainer.join();
+  db_.close();
+  const Database again = open();
+  EXPECT_FALSE(migration_status(again, endless).refusal);
+  EXPECT_EQ(migration_status(again, endless).version, 0);
+}
+
 // Taking over, and refusing
 
 TEST_P(Migrating, TakesOverADatabaseThatWasMadeOtherwise) {
@@ -391,6 +446,37 @@ TEST_P(Migrating, StopsAStatementThatRuns) {
   EXPECT_EQ(state_of(db_), expected_state(5));
 }
 
+// One of two is told that its first step is committed, and the other begins with
+// the second before it looks again. (Of a file, the MigrationLock keeps it from that.)
+TEST_P(Migrating, WaitsForAnotherThatRunsAStepWithoutATransaction) {
+  if (!GetParam()) GTEST_SKIP() << "of a file, one alone migrates";
+  std::function<void()> committed;
+  Migrations migrations;
+  migrations.add({.version = 1, .name = "first", .up = [&](Transaction& tx) {
+                    tx.execute("CREATE TABLE first (id)");
+                    tx.on_commit([&]() noexcept { committed(); });
+                  }});
+  migrations.add({.version = 2, .name = "second", .up = kAlone + std::string("CREATE TABLE second (id)")});
+
+  std::atomic<bool> is_running = false;
+  std::atomic<bool> has_ended = false;
+  std::jthread other;
+  const auto wait_for_the_first = [&](const MigrationProgress&) {
+    is_running = true;
+    while (!has_ended && db_.stats().lane.waiting == 0) std::this_thread::yield();
+  };
+  committed = [&] {
+    other = std::jthread([&] { db_.migrate(migrations, {.on_progress = wait_for_the_first}); });
+    while (!is_running) std::this_thread::yield();
+  };
+  MigrationReport report;
+  EXPECT_NO_THROW(report = db_.migrate(migrations));
+  has_ended = true;
+  other.join();
+  EXPECT_EQ(report.to, 2);
+  EXPECT_EQ(report.steps.size(), 1U);
+}
+
 TEST_P(Migrating, IsAUsageErrorInsideAWrite) {
   EXPECT_THROW(db_.write([&](Transaction&) { db_.migrate(five_migrations()); }), UsageError);
 }
@@ -414,6 +500,43 @@ TEST_P(Migrating, KeepsItsMemoryWithinThePageCache) {
            " INSERT INTO large SELECT i, randomblob(4000) FROM n;"));
   EXPECT_LT(sqlite3_memory_highwater(0), 8 << 20);
   EXPECT_EQ(db.query_one<int>("SELECT count(*) FROM large"), 5000);
+}
+
+TEST_P(Migrating, KeepsItsMemoryWithinThePageCacheInAVacuum) {
+  if (GetParam()) GTEST_SKIP() << "what is in memory takes memory";
+  Database db = Database::open(folder_ / "large.db", {.page_cache = 1U << 20U});
+  Migrations migrations = only(
+      "CREATE TABLE large (id INTEGER PRIMARY KEY, filler BLOB);"
+      "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 5000)"
+      " INSERT INTO large SELECT i, randomblob(4000) FROM n;");
+  db.migrate(migrations);
+  migrations.add({.version = 2, .name = "tidy", .up = kAlone + std::string("VACUUM")});
+  sqlite3_memory_highwater(1);
+  db.migrate(migrations);
+  EXPECT_LT(sqlite3_memory_highwater(0), 8 << 20);
+}
+
+// Others could not read the schema any more: to them no SQL is longer than 1 MB.
+TEST_P(Migrating, RunsLongStatementsButNotThoseThatMakeALongSchema) {
+  const std::string text(1'100'000, 'x');
+  Migrations migrations = only("CREATE TABLE note (body TEXT); INSERT INTO note VALUES ('" + text + "')");
+  db_.migrate(migrations);
+  EXPECT_EQ(db_.query_one<std::size_t>("SELECT length(body) FROM note"), text.size());
+  const std::string view = "CREATE VIEW large AS SELECT '" + text + "' AS body";
+  for (const std::string& mark : {std::string(), std::string(kAlone)}) {
+    Migrations wrong = migrations;
+    wrong.add({.version = 2, .name = "view", .up = mark + view});
+    const auto error = error_of<MigrationError>([&] { db_.migrate(wrong); });
+    EXPECT_EQ(error.file(), "0002_view.sql");
+    EXPECT_FALSE(migration_status(db_, wrong).refusal);
+  }
+  EXPECT_EQ(db_.query_one<int>("SELECT count(*) FROM note"), 1);
+}
+
+TEST_P(Migrating, NamesTheStepThatHasBrokenItsRecord) {
+  const auto error = error_of<MigrationError>([&] { db_.migrate(followed_by({.up = "DROP TABLE sqlane_migration"})); });
+  EXPECT_EQ(error.file(), "0006_sixth.sql");
+  EXPECT_EQ(state_of(db_), expected_state(5));
 }
 
 // Files alone
@@ -506,6 +629,99 @@ TEST_F(MigratingFile, LooksAgainUnderTheWriteLock) {
   EXPECT_EQ(report.to, 5);
   ASSERT_EQ(report.steps.size(), 3U);
   EXPECT_EQ(report.steps[0].version, 3);
+}
+
+// Another program has the write lock at one moment of a step without a
+// transaction, until it was met `tried` again.
+class MigratingBesideAWriter : public MigratingFile {
+ protected:
+  void migrate(const Migrations& migrations, MigrationPhase phase, std::size_t statement, const std::string& tried) {
+    Database db = Database::open(path_, options_of(tried));
+    db.migrate(migrations, {.lock_timeout = 10s, .on_progress = [&](const MigrationProgress& now) {
+                              if (now.phase != phase || now.statement_number != statement || is_locked_) return;
+                              is_locked_ = true;
+                              other_.run("BEGIN IMMEDIATE");
+                            }});
+  }
+
+  void expect_clean_at(const Migrations& migrations, int version) {
+    const Database db = Database::open(path_);
+    EXPECT_EQ(tries_, 2);
+    EXPECT_FALSE(migration_status(db, migrations).refusal);
+    EXPECT_EQ(migration_status(db, migrations).version, version);
+  }
+
+ private:
+  [[nodiscard]] Options options_of(const std::string& tried) {
+    Options options{.busy_timeout = 0ms};
+    options.on_statement = [this, tried](const ExecutedStatement& statement) {
+      if (is_locked_ && statement.sql() == tried && ++tries_ == 2) other_.run("COMMIT");
+    };
+    return options;
+  }
+
+  ForeignConnection other_{path_};
+  bool is_locked_ = false;
+  int tries_ = 0;
+};
+
+TEST_F(MigratingBesideAWriter, TriesEachStatementAgain) {
+  const Migrations migrations = only(kAlone + std::string("CREATE TABLE a (i); CREATE TABLE b (i)"));
+  migrate(migrations, MigrationPhase::statement, 1, "CREATE TABLE a (i)");
+  expect_clean_at(migrations, 1);
+}
+
+TEST_F(MigratingBesideAWriter, TriesALaterStatementAgain) {
+  const Migrations migrations = only(kAlone + std::string("CREATE TABLE a (i); CREATE TABLE b (i)"));
+  migrate(migrations, MigrationPhase::statement, 2, "CREATE TABLE b (i)");
+  expect_clean_at(migrations, 1);
+}
+
+TEST_F(MigratingBesideAWriter, WritesDownAllTheSameThatItIsDone) {
+  const Migrations migrations = only(kAlone + std::string("CREATE TABLE a (i)"));
+  migrate(migrations, MigrationPhase::committing, 1, "BEGIN IMMEDIATE");
+  expect_clean_at(migrations, 1);
+}
+
+TEST_F(MigratingBesideAWriter, WritesDownAllTheSameThatItHasNotBegun) {
+  const Migrations migrations = only(kAlone + std::string("DELETE FROM nowhere"));
+  EXPECT_THROW(migrate(migrations, MigrationPhase::statement, 1, "BEGIN IMMEDIATE"), MigrationError);
+  expect_clean_at(migrations, 0);
+}
+
+TEST_F(MigratingFile, WritesDownThatItIsDoneWhenItWasDrainedMeanwhile) {
+  const Migrations migrations = only(kAlone + std::string("CREATE TABLE a (i)"));
+  {
+    Database db = Database::open(path_);
+    const auto drain = [&](const MigrationProgress& now) {
+      if (now.phase != MigrationPhase::committing) return;
+      std::jthread([&] { static_cast<void>(db.drain(0ms)); }).join();
+    };
+    EXPECT_THROW(db.migrate(migrations, {.on_progress = drain}), ClosedError);
+  }
+  const Database db = Database::open(path_);
+  EXPECT_FALSE(migration_status(db, migrations).refusal);
+  EXPECT_EQ(migration_status(db, migrations).version, 1);
+}
+
+TEST_F(MigratingFile, DoesNotTakeAReplicaForTheDatabase) {
+  const fs::path replica = folder_ / "replica.db";
+  Database::open(replica).migrate(five_migrations());
+  Database db = Database::open(path_, {.readers = 1, .fallback = replica});
+  const Snapshot held = db.snapshot();
+  std::jthread([&] { EXPECT_THROW(db.migrate(five_migrations(), {.lock_timeout = 0ms}), TimeoutError); }).join();
+}
+
+TEST_F(MigratingFile, LocksWithAFileThatAllMayUseWhoMayUseTheDatabase) {
+  Database db = Database::open(path_);
+  fs::permissions(path_, fs::perms(0664));
+  mode_t mode = 0;
+  db.migrate(five_migrations(), {.on_progress = [&](const MigrationProgress&) {
+               struct stat found {};
+               EXPECT_EQ(::stat((path_.string() + "-migration").c_str(), &found), 0);
+               mode = found.st_mode & 0777U;
+             }});
+  EXPECT_EQ(mode, 0664U);
 }
 
 TEST_F(MigratingFile, OnlyReadsWhereItWasOpenedToRead) {
