@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "support/expect_error.hpp"
+#include "support/files.hpp"
 #include "support/open_files.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -17,6 +18,8 @@ namespace fs = std::filesystem;
 
 class MigrationLockTest : public ::testing::Test {
  protected:
+  MigrationLockTest() { testing::write_bytes(database_, ""); }
+
   [[nodiscard]] std::optional<MigrationLock> acquire() const { return MigrationLock::try_acquire(database_); }
 
   testing::TemporaryFolder folder_;
@@ -60,6 +63,12 @@ TEST_F(MigrationLockTest, IsNotHadThroughAFileThatNobodyFinds) {
   EXPECT_TRUE(other) << "the file is another one";
   lock.reset();
   EXPECT_FALSE(fs::exists(file_));
+}
+
+TEST_F(MigrationLockTest, MayBeHadByWhoeverMayWriteToTheDatabase) {
+  fs::permissions(database_, fs::perms(0664));
+  const auto lock = acquire();
+  EXPECT_EQ(fs::status(file_).permissions(), fs::perms(0664));
 }
 
 TEST_F(MigrationLockTest, MovesWithItsOwner) {
