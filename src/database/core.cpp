@@ -200,6 +200,13 @@ void Core::expect_writable(CallSite site) {
   if (options_.mode == OpenMode::read_only) lend_writer({}, site).give_back();
 }
 
+void Core::reopen_writer(CallSite site) noexcept {
+  try {
+    lend_writer({}, site).give_back();
+  } catch (const std::exception&) {  // the work itself has succeeded
+  }
+}
+
 void Core::raise_durability(Durability durability, CallSite site) {
   if (durability == durability_ || durability != Durability::full) return;
   const Lease lease = lend_writer({}, site);

@@ -58,6 +58,10 @@ class Core : public std::enable_shared_from_this<Core> {
   // Checkpoints, where that is due, before its time on the lane. By the lane's holder, in no transaction.
   void care_for(Connection& writer);
 
+  // After what has used the writer up: without one, nobody could empty the log
+  // when the database is closed. What keeps it from being opened is told by the next write.
+  void reopen_writer(CallSite site) noexcept;
+
   // The stronger durability holds for all who share it.
   void raise_durability(Durability durability, CallSite site);
 

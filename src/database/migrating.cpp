@@ -72,7 +72,9 @@ MigrationReport Database::migrate(const Migrations& migrations, const MigrateOpt
           },
       .database = core.file(),
       .file = core.is_memory() ? std::filesystem::path() : std::filesystem::path(core.file())};
-  return detail::MigrationRunner(migrations, options, std::move(hooks), core.clock()).run();
+  MigrationReport report = detail::MigrationRunner(migrations, options, std::move(hooks), core.clock()).run();
+  if (!report.steps.empty()) core.reopen_writer(site);
+  return report;
 }
 
 MigrationStatus migration_status(const Database& database, const Migrations& migrations) {

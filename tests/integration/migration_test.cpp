@@ -566,6 +566,13 @@ TEST_F(MigratingFile, KeepsOtherProcessesOutWithExclusiveLocking) {
   EXPECT_EQ(state_of(db), expected_state(5));
 }
 
+TEST_F(MigratingFile, LeavesNoLogBehindWhenItIsClosed) {
+  Database db = Database::open(path_);
+  db.migrate(five_migrations());
+  db.close();
+  EXPECT_FALSE(fs::exists(testing::beside(path_, "-wal")));
+}
+
 TEST_F(MigratingFile, CopiesTheDatabaseBeforeTheFirstStep) {
   Database db = Database::open(path_);
   EXPECT_TRUE(db.migrate(five_migrations(), {.target = 2}).backup.empty());
