@@ -224,6 +224,7 @@ class Connection {
   [[noreturn]] void throw_lost_transaction() const;
   void configure();
   void switch_to_wal();
+  void expect_writable_log();
   void limit_pages();
   void tell_of_statements();
   void begin_limited_statement();

@@ -1,14 +1,20 @@
+#include <cerrno>
 #include <chrono>
+#include <filesystem>
 #include <sqlite3.h>
 #include <string>
 
 #include "support/expect_error.hpp"
+#include "support/file_faults.hpp"
+#include "support/files.hpp"
 #include "support/open_files.hpp"
 #include "support/sqlite_faults.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace sqlane {
 namespace {
+
+namespace fs = std::filesystem;
 
 using namespace std::chrono_literals;
 using testing::Call;
@@ -17,6 +23,8 @@ using testing::Effect;
 using testing::error_of;
 using testing::Fault;
 using testing::FaultInjection;
+using testing::FileCall;
+using testing::FileFaultInjection;
 using testing::handles;
 using testing::mentions;
 using testing::TemporaryFolder;
@@ -48,7 +56,7 @@ TEST_F(OpeningFaults, SwitchToWalAgainWhenAnotherProgramIsBusy) {
   Database db = Database::open(folder / "app.db");
   EXPECT_EQ(busy.failures(), 5);
   db.execute("CREATE TABLE note (title TEXT)");
-  EXPECT_TRUE(std::filesystem::exists(folder / "app.db-wal"));
+  EXPECT_TRUE(fs::exists(folder / "app.db-wal"));
 }
 
 TEST_F(OpeningFaults, GiveUpWhenAnotherProgramStaysBusy) {
@@ -95,6 +103,33 @@ TEST_F(OpeningFaults, ReportEachStepThatFailsAndLeaveNothingOpen) {
         EXPECT_TRUE(mentions(error, (folder / "app.db").string())) << error.what();
       }
     }
+  }
+}
+
+// SQLite opens what it may not write for reading, without a word.
+TEST_F(OpeningFaults, OfOneFileLeaveNoWriterThatCannotWrite) {
+  Database other = Database::open(folder / "app.db");  // so that there is a log, which closing does not delete
+  other.execute("CREATE TABLE note (title TEXT)");
+  const fs::path file = folder / "copy.db";
+  for (int skip = 0;; ++skip) {
+    ASSERT_LT(skip, 100);
+    SCOPED_TRACE(skip);
+    for (const char* suffix : {"", "-wal", "-shm"}) fs::remove(testing::beside(file, suffix));
+    for (const char* suffix : {"", "-wal"}) {
+      fs::copy_file(testing::beside(folder / "app.db", suffix), testing::beside(file, suffix));
+    }
+    int failures = 0;
+    try {
+      const FileFaultInjection none_left({.call = FileCall::open, .error = EMFILE, .skip = skip});
+      Database db = Database::open(file);
+      failures = none_left.failures();
+      db.execute("INSERT INTO note VALUES ('written')");
+    } catch (const OpenError&) {
+      failures = 1;
+    }
+    if (failures == 0) break;
+    Database db = Database::open(file);
+    db.execute("INSERT INTO note VALUES ('written')");
   }
 }
 

@@ -103,6 +103,7 @@ constexpr sqlite3_io_methods kMethods{
 };
 
 sqlite3_vfs* real_vfs = nullptr;
+sqlite3_vfs counting_vfs;  // SQLite keeps its address while it is registered
 
 int open(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* out_flags) {
   file->pMethods = nullptr;
@@ -118,22 +119,23 @@ int remove(sqlite3_vfs*, const char* name, int sync_folder) {
 }  // namespace
 
 CountingVfs::CountingVfs() {
-  static sqlite3_vfs vfs;
   real_vfs = sqlite3_vfs_find("unix");
   if (real_vfs == nullptr) throw std::runtime_error("there is no file system \"unix\"");
-  vfs = *real_vfs;
-  vfs.pNext = nullptr;
-  vfs.zName = "counting";
-  vfs.szOsFile = static_cast<int>(sizeof(File)) + real_vfs->szOsFile;
-  vfs.xOpen = &open;
-  vfs.xDelete = &remove;
-  if (sqlite3_vfs_register(&vfs, 1) != SQLITE_OK) throw std::runtime_error("the file system cannot be registered");
+  counting_vfs = *real_vfs;
+  counting_vfs.pNext = nullptr;
+  counting_vfs.zName = "counting";
+  counting_vfs.szOsFile = static_cast<int>(sizeof(File)) + real_vfs->szOsFile;
+  counting_vfs.xOpen = &open;
+  counting_vfs.xDelete = &remove;
+  if (sqlite3_vfs_register(&counting_vfs, 1) != SQLITE_OK)
+    throw std::runtime_error("the file system cannot be registered");
   stop_striking();
 }
 
 CountingVfs::~CountingVfs() {
   stop_striking();
   sqlite3_vfs_register(real_vfs, 1);
+  sqlite3_vfs_unregister(&counting_vfs);
 }
 
 void CountingVfs::strike(Strike how, long at) { plan = {.how = how, .at = at}; }
