@@ -1,6 +1,5 @@
 #include "cli/demo.hpp"
 
-#include <cstdlib>
 #include <fmt/format.h>
 #include <system_error>
 #include <tuple>
@@ -12,30 +11,6 @@ namespace sqlane::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-// A folder that nobody else uses, gone with the demo.
-class PrivateFolder {
- public:
-  PrivateFolder() {
-    std::string name = (fs::temp_directory_path() / "sqlane-demo-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) {
-      throw fs::filesystem_error("cannot make a temporary folder", name,
-                                 std::error_code(errno, std::generic_category()));
-    }
-    path_ = name;
-  }
-  PrivateFolder(const PrivateFolder&) = delete;
-  PrivateFolder& operator=(const PrivateFolder&) = delete;
-  ~PrivateFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-
-  [[nodiscard]] const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
 
 std::uintmax_t wal_bytes(const fs::path& file) {
   std::error_code none;
@@ -77,7 +52,7 @@ std::uint64_t count_missing(Database& db, std::int64_t run, const LoadResult& lo
 DemoReport run_demo(const DemoOptions& options, DemoListener& listener) {
   DemoReport report;
   report.options = options;
-  const PrivateFolder folder;
+  const PrivateFolder folder(fs::temp_directory_path(), "sqlane-demo");
   const fs::path file = options.file.empty() ? folder.path() / "demo.db" : options.file;
   const fs::path peer_file = folder.path() / "peer.db";
   report.database = file.string();

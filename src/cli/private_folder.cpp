@@ -10,7 +10,7 @@ namespace sqlane::cli {
 PrivateFolder::PrivateFolder(const std::filesystem::path& parent, std::string_view name) {
   std::string path = (parent / (std::string(name) + "-XXXXXX")).string();
   if (::mkdtemp(path.data()) == nullptr) {
-    throw std::filesystem::filesystem_error("cannot make a folder for measuring", parent,
+    throw std::filesystem::filesystem_error("cannot make a temporary folder", parent,
                                             std::error_code(errno, std::generic_category()));
   }
   path_ = path;

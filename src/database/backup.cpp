@@ -150,11 +150,11 @@ BackupReport restore(Core& core, const fs::path& file, const BackupOptions& opti
     expect_integrity(source, path.string(), options.stop);
   }
   {
+    const WriterReopening reopening(core, site);
     const Lease lane = core.lend_writer({.stop = options.stop}, site);
     report.bytes = replace_contents(source, lane.connection(), teller.between_steps());
     core.care_for(lane.connection());
   }
-  core.reopen_writer(site);
   teller.complete(report.bytes);
   return report;
 }

@@ -58,8 +58,7 @@ class Core : public std::enable_shared_from_this<Core> {
   // Checkpoints, where that is due, before its time on the lane. By the lane's holder, in no transaction.
   void care_for(Connection& writer);
 
-  // After what has used the writer up: without one, nobody could empty the log
-  // when the database is closed. What keeps it from being opened is told by the next write.
+  // Opens the writer unless it is open; what keeps it from being opened is told by the next write.
   void reopen_writer(CallSite site) noexcept;
 
   // The stronger durability holds for all who share it.
@@ -150,6 +149,20 @@ class Core : public std::enable_shared_from_this<Core> {
   std::optional<Watchdog> watchdog_;
 
   Mutex closing_;  // one close() at a time
+};
+
+// For the lifetime of work that uses the writer up: opens another at the end,
+// since without one nobody could empty the log when the database is closed.
+class WriterReopening {
+ public:
+  WriterReopening(Core& core, CallSite site) noexcept : core_(core), site_(site) {}
+  WriterReopening(const WriterReopening&) = delete;
+  WriterReopening& operator=(const WriterReopening&) = delete;
+  ~WriterReopening() { core_.reopen_writer(site_); }
+
+ private:
+  Core& core_;
+  CallSite site_;
 };
 
 }  // namespace sqlane::detail

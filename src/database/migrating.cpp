@@ -61,10 +61,15 @@ MigrationReport Database::migrate(const Migrations& migrations, const MigrateOpt
   if (mode_ == OpenMode::read_only && !plan_migrations(*this, migrations, options.target).empty()) {
     static_cast<void>(writable_core(site));  // throws
   }
+  std::optional<detail::WriterReopening> reopening;
   detail::MigrationHooks hooks{
       .lend_reader =
           [&] { return core.lend_own_reader({.timeout = options.lock_timeout, .stop = options.stop}, site); },
-      .lend_writer = [&] { return lend_writer({.timeout = options.lock_timeout, .stop = options.stop}, site); },
+      .lend_writer =
+          [&] {
+            if (!reopening) reopening.emplace(core, site);
+            return lend_writer({.timeout = options.lock_timeout, .stop = options.stop}, site);
+          },
       .care = [&](Connection& writer) { core.care_for(writer); },
       .back_up =
           [&](std::int32_t version, const std::function<void(std::uint64_t)>& on_progress) {
@@ -72,9 +77,7 @@ MigrationReport Database::migrate(const Migrations& migrations, const MigrateOpt
           },
       .database = core.file(),
       .file = core.is_memory() ? std::filesystem::path() : std::filesystem::path(core.file())};
-  MigrationReport report = detail::MigrationRunner(migrations, options, std::move(hooks), core.clock()).run();
-  if (!report.steps.empty()) core.reopen_writer(site);
-  return report;
+  return detail::MigrationRunner(migrations, options, std::move(hooks), core.clock()).run();
 }
 
 MigrationStatus migration_status(const Database& database, const Migrations& migrations) {

@@ -42,61 +42,28 @@ bool is_same(const PlannedMigration& a, const PlannedMigration& b) {
   return a.direction == b.direction && a.migration == b.migration;
 }
 
-// What is not the migration's fault comes out as it is, for those who handle it
+template <class... Types>
+bool is_any(const Error& error) {
+  return ((dynamic_cast<const Types*>(&error) != nullptr) || ...);
+}
+
+// What is not the migration's fault keeps its type, for those who handle it
 // everywhere else.
 [[noreturn]] void rethrow_about(const std::string& file, const std::string& where, const std::string& consequence) {
   try {
     throw;
   } catch (const MigrationError&) {
     throw;
-  } catch (const BusyError&) {
-    throw;
-  } catch (const TimeoutError&) {
-    throw;
-  } catch (const DiskFullError&) {
-    throw;
-  } catch (const IoError&) {
-    throw;
-  } catch (const CorruptError&) {
-    throw;
-  } catch (const InterruptedError&) {
-    throw;
-  } catch (const CommitOutcomeUnknown&) {
-    throw;
-  } catch (const ClosedError&) {
-    throw;
   } catch (const Error& error) {
+    if (is_any<BusyError, TimeoutError, DiskFullError, IoError, CorruptError, InterruptedError, CommitOutcomeUnknown,
+               ClosedError>(error)) {
+      rethrow_saying("; " + consequence);
+    }
     throw MigrationError(MigrationProblem::failed, file, where + error.what() + "; " + consequence,
                          {.code = error.code(),
                           .extended_code = error.extended_code(),
                           .sql = error.sql(),
                           .database = error.database()});
-  }
-}
-
-template <class E>
-[[noreturn]] void throw_with(const E& error, const std::string& consequence) {
-  throw E(
-      error.what() + ("; " + consequence),
-      {.code = error.code(), .extended_code = error.extended_code(), .sql = error.sql(), .database = error.database()});
-}
-
-// Those that rethrow_about() lets through say nothing of what has been done.
-[[noreturn]] void rethrow_with(const std::string& consequence) {
-  try {
-    throw;
-  } catch (const BusyError& error) {
-    throw_with(error, consequence);
-  } catch (const DiskFullError& error) {
-    throw_with(error, consequence);
-  } catch (const IoError& error) {
-    throw_with(error, consequence);
-  } catch (const CorruptError& error) {
-    throw_with(error, consequence);
-  } catch (const InterruptedError& error) {
-    throw_with(error, consequence);
-  } catch (const CommitOutcomeUnknown& error) {
-    throw_with(error, consequence);
   }
 }
 
@@ -109,6 +76,11 @@ std::string is_between_versions(const std::string& done) {
 std::int64_t total_changes(Connection& connection) {
   const SqlFor<Access::write> sql("SELECT total_changes()");
   return fetch_one<std::int64_t>(connection, sql.text());
+}
+
+bool enforces_keys(Connection& connection) {
+  const SqlFor<Access::write> sql("PRAGMA foreign_keys");
+  return fetch_one<bool>(connection, sql.text());
 }
 
 bool creates(const ScriptStatement& statement) {
@@ -175,15 +147,18 @@ MigrationRunner::MigrationRunner(const Migrations& migrations, const MigrateOpti
 
 MigrationReport MigrationRunner::run() {
   if (const std::optional<MigrationLock> lock = lock_unless_done()) {
-    for (Steps steps = look(); !steps.empty(); steps = look()) {
+    for (Steps steps = look(); !steps.empty();) {
       expect_not_stopped();
-      steps_ = report_.steps.size() + steps.size();
+      const std::size_t done_before = report_.steps.size();
+      steps_ = done_before + steps.size();
       try {
         run_first_of(steps);
       } catch (const BusyError&) {  // another process writes for longer than busy_timeout
         if (clock_.now() >= deadline_) throw;
         pause();
       }
+      if (report_.steps.size() == steps_) break;  // not asking a database that is being closed
+      steps = look();
     }
   }
   report_.to = version_;
@@ -333,7 +308,8 @@ void MigrationRunner::run_transaction(std::span<const PlannedMigration> steps) {
   }
   set_application_id(writer);
   check_schema(writer, done.back());
-  check_keys(writer, done.back());
+  check_keys(writer, done.back(), consequence);
+  const std::int32_t version_after = read_history(writer).version();
   tell(MigrationPhase::committing, done.back());
   step_ = nullptr;
   try {
@@ -345,6 +321,7 @@ void MigrationRunner::run_transaction(std::span<const PlannedMigration> steps) {
     if (transaction.is_committed()) callbacks.state = TransactionState::outcome_unknown;
     rethrow_about(done.back().file, "", consequence);
   }
+  version_ = version_after;
   callbacks.state = TransactionState::committed;
   std::ranges::move(done, std::back_inserter(report_.steps));
   hooks_.care(writer);
@@ -391,16 +368,15 @@ void MigrationRunner::run_alone(const PlannedMigration& planned) {
   };
   const auto has_changed = [&, before = changes()] { return changes() != before; };
   for (std::size_t i = 0; i < script.statements.size(); ++i) {
-    statement_number_ = i + 1;
-    tell(MigrationPhase::statement, step, statement_number_);
     const auto consequence = [&] {
       if (i != 0) return is_between_versions("the " + std::to_string(i) + " before it are done");
       return has_changed() ? is_between_versions("a part of it is done") : unchanged;
     };
     try {
+      tell(MigrationPhase::statement, step, i + 1);
       insist([&] { run_statement(writer, step, script.statements[i], consequence); });
     } catch (...) {
-      if (i != 0 || has_changed()) rethrow_with(consequence());
+      if (i != 0 || has_changed()) throw;
       const std::exception_ptr reason = std::current_exception();
       writer.clear_limits();
       const StatementLimits::Pause unlimited = writer.pause_limits();
@@ -419,12 +395,14 @@ void MigrationRunner::run_alone(const PlannedMigration& planned) {
   // All is done; nothing must keep that from being written down.
   writer.clear_limits();
   const StatementLimits::Pause unlimited = writer.pause_limits();
+  const std::string undecided = is_between_versions("all of its statements are done");
+  if (!enforces_keys(writer)) check_keys(writer, step, undecided);
   step.duration = std::chrono::duration_cast<milliseconds>(clock_.now() - began_);
   tell(MigrationPhase::committing, step);
   insist([&] {
     Transaction transaction(writer);
-    record(writer, planned, step.duration,
-           "all of its statements are done: say with baseline() which version the database has");
+    record(writer, planned, step.duration, undecided);
+    version_ = read_history(writer).version();
     transaction.commit();
   });
   step_ = nullptr;
@@ -489,7 +467,7 @@ void MigrationRunner::set_application_id(Connection& writer) {
 }
 
 // https://sqlite.org/pragma.html#pragma_foreign_key_check
-void MigrationRunner::check_keys(Connection& writer, const MigrationStep& step) {
+void MigrationRunner::check_keys(Connection& writer, const MigrationStep& step, const std::string& consequence) {
   constexpr int kNamed = 3;
   tell(MigrationPhase::checking_keys, step);
   std::string rows_named;
@@ -504,14 +482,13 @@ void MigrationRunner::check_keys(Connection& writer, const MigrationStep& step) 
                     " to no row of " + parent;
     }
   } catch (const Error&) {
-    rethrow_about(step.file, "checking foreign keys: ", stays_at(version_));
+    rethrow_about(step.file, "checking foreign keys: ", consequence);
   }
   if (violations == 0) return;
   throw MigrationError(
       MigrationProblem::foreign_keys, step.file,
       std::to_string(violations) + " rows would refer to nothing (" + rows_named + (violations > kNamed ? ", …" : "") +
-          "); mend them in the migration (PRAGMA foreign_key_check lists those that were there before); " +
-          stays_at(version_),
+          "); mend them in the migration (PRAGMA foreign_key_check lists those that were there before); " + consequence,
       {.database = hooks_.database});
 }
 

@@ -42,7 +42,7 @@ struct MigrationHooks {
 //   lock      the lane, then BEGIN IMMEDIATE. Look again: is that so? ── no ──► look
 //   run       the statements of one migration, or of all (Atomicity)
 //   check     no row refers to nothing
-//   COMMIT    the schema and the record of it together                ──► look
+//   COMMIT    the schema and the record of it together                ── all are done ──► done, else look
 //
 // Invariants
 //  1. What is done was planned from a state that was read under the write lock
@@ -90,7 +90,7 @@ class MigrationRunner {
   void run_statement(Connection& writer, const MigrationStep& step, const ScriptStatement& statement,
                      const std::function<std::string()>& consequence);
   void set_application_id(Connection& writer);
-  void check_keys(Connection& writer, const MigrationStep& step);
+  void check_keys(Connection& writer, const MigrationStep& step, const std::string& consequence);
   void check_schema(Connection& writer, const MigrationStep& step) const;
   void record(Connection& writer, const PlannedMigration& planned, std::chrono::milliseconds duration,
               const std::string& consequence);

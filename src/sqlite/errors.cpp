@@ -101,26 +101,39 @@ ErrorDetails details_of(const Error& error) {
 
 // Throws a copy when `error` is of the first type that fits; the most general comes last.
 template <class... Types>
-void throw_copy_as(const Error& error) {
+void throw_copy_as(const Error& error, const std::string& message) {
   const auto try_one = [&]<class E>(const E*) {
-    if (dynamic_cast<const E*>(&error) != nullptr) throw E(std::string(error.what()), details_of(error));
+    if (dynamic_cast<const E*>(&error) != nullptr) throw E(message, details_of(error));
   };
   (try_one(static_cast<const Types*>(nullptr)), ...);
 }
 
+[[noreturn]] void throw_copy(const Error& error, const std::string& message) {
+  if (const auto* const constraint = dynamic_cast<const ConstraintError*>(&error)) {
+    throw ConstraintError(message, details_of(error), constraint->kind(), constraint->table(), constraint->columns());
+  }
+  throw_copy_as<CommitOutcomeUnknown, TransactionAborted, BusyError, TimeoutError, TypeError, ReadOnlyError,
+                DiskFullError, IoError, CorruptError, SchemaError, InterruptedError, OpenError, ClosedError>(error,
+                                                                                                             message);
+  throw Error(message, details_of(error));
+}
+
 }  // namespace
+
+void rethrow_saying(const std::string& more) {
+  try {
+    throw;
+  } catch (const Error& error) {
+    throw_copy(error, error.what() + more);
+  }
+}
 
 std::exception_ptr copy_of_current_error() noexcept {
   try {
     try {
       throw;
-    } catch (const ConstraintError& error) {
-      throw ConstraintError(std::string(error.what()), details_of(error), error.kind(), error.table(), error.columns());
     } catch (const Error& error) {
-      throw_copy_as<CommitOutcomeUnknown, TransactionAborted, BusyError, TimeoutError, TypeError, ReadOnlyError,
-                    DiskFullError, IoError, CorruptError, SchemaError, InterruptedError, OpenError, ClosedError, Error>(
-          error);
-      throw;
+      throw_copy(error, error.what());
     }
   } catch (...) {
     return std::current_exception();

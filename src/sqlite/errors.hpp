@@ -54,6 +54,10 @@ struct Failure {
 
 [[noreturn]] void throw_failure(Failure failure);
 
+// Throws the sqlane::Error being handled once more, of the same type, with `more`
+// after its message.
+[[noreturn]] void rethrow_saying(const std::string& more);
+
 // The exception being handled once more, of the same type but sharing nothing
 // with it, for another thread. One that is no sqlane::Error is shared.
 [[nodiscard]] std::exception_ptr copy_of_current_error() noexcept;

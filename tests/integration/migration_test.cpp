@@ -704,7 +704,7 @@ TEST_F(MigratingFile, WritesDownThatItIsDoneWhenItWasDrainedMeanwhile) {
       if (now.phase != MigrationPhase::committing) return;
       std::jthread([&] { static_cast<void>(db.drain(0ms)); }).join();
     };
-    EXPECT_THROW(db.migrate(migrations, {.on_progress = drain}), ClosedError);
+    EXPECT_EQ(db.migrate(migrations, {.on_progress = drain}).to, 1);
   }
   const Database db = Database::open(path_);
   EXPECT_FALSE(migration_status(db, migrations).refusal);

@@ -110,6 +110,37 @@ TEST(Errors, AreThrownAsTheirOwnClass) {
   EXPECT_TRUE(is_exactly<Error>(thrown(SQLITE_MISUSE)));
 }
 
+const std::type_info& type_of(const std::exception_ptr& thrown) {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const Error& error) {
+    return typeid(error);
+  }
+}
+
+TEST(Errors, StayWhatTheyAreWhenMoreIsSaid) {
+  for (const int code : {SQLITE_BUSY_SNAPSHOT, SQLITE_CONSTRAINT_CHECK, SQLITE_TOOBIG, SQLITE_READONLY, SQLITE_FULL,
+                         SQLITE_IOERR_READ, SQLITE_CORRUPT, SQLITE_ERROR, SQLITE_INTERRUPT, SQLITE_ABORT_ROLLBACK}) {
+    const std::exception_ptr thrown = thrown_for(
+        {.extended_code = code, .message = "m", .sql = "s", .database = "d", .transaction_ended = code == SQLITE_FULL});
+    try {
+      try {
+        std::rethrow_exception(thrown);
+      } catch (const Error&) {
+        rethrow_saying("; nothing was done");
+      }
+    } catch (const Error& error) {
+      EXPECT_EQ(typeid(error), type_of(thrown)) << code;
+      EXPECT_EQ(error.what(), "m (SQLite code " + std::to_string(code) + ") in \"s\" on d; nothing was done");
+      EXPECT_EQ(error.extended_code(), code);
+      EXPECT_EQ(error.sql(), "s");
+      EXPECT_EQ(error.database(), "d");
+      EXPECT_EQ(error.is_retryable(), classify(code).retryable);
+      EXPECT_EQ(error.transaction_ended(), code == SQLITE_FULL);
+    }
+  }
+}
+
 TEST(Errors, CarryWhatIsKnown) {
   try {
     throw_failure({.extended_code = SQLITE_BUSY_SNAPSHOT,
