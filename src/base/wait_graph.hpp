@@ -2,9 +2,9 @@
 
 #include <atomic>
 #include <string>
-#include <thread>
 #include <vector>
 
+#include "base/thread_number.hpp"
 #include "sqlane/call_site.hpp"
 
 namespace sqlane::detail {
@@ -13,7 +13,7 @@ namespace sqlane::detail {
 class Waitable {
  public:
   struct Holder {
-    std::thread::id thread;
+    ThreadNumber thread;
     CallSite site;  // where it was asked for
   };
 
@@ -50,7 +50,7 @@ class WaitEdge {
   Waitable& resource_;
   const CallSite site_;
   const std::atomic<bool>& is_over_;
-  const std::thread::id thread_ = std::this_thread::get_id();
+  const ThreadNumber thread_ = this_thread_number();
 };
 
 // Counts what the calling thread holds. A guard of the lane that is released on

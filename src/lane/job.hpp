@@ -8,10 +8,10 @@
 #include <memory>
 #include <optional>
 #include <stop_token>
-#include <thread>
 #include <utility>
 
 #include "base/signal.hpp"
+#include "base/thread_number.hpp"
 #include "lane/admission.hpp"
 #include "lane/batch.hpp"
 #include "sqlane/call_site.hpp"
@@ -37,7 +37,7 @@ struct Waiter : AdmissionQueue::Node {
   };
 
   CallSite site;
-  std::thread::id thread;
+  ThreadNumber thread = ThreadNumber::none;
   Claim claim = Claim::hold;
   bool is_interruptible = false;
   bool is_posted = false;  // nobody waits for it, so no signal is given

@@ -72,7 +72,7 @@ void WriterLane::care() noexcept {
 
 // Returns when the waiter has been admitted or is done.
 void WriterLane::enter(Waiter& waiter, Clock::time_point deadline, const std::stop_token& stop) {
-  waiter.thread = std::this_thread::get_id();
+  waiter.thread = this_thread_number();
   std::optional<WaitEdge> edge;
   // Others may wait for what this thread holds.
   if (HeldHere::any() && clock_.now() < deadline) edge.emplace(*this, waiter.site, *waiter.is_over);
@@ -136,11 +136,17 @@ void WriterLane::post(std::unique_ptr<PostedJob> job, Clock::time_point deadline
   }
   if (is_closed_) throw ClosedError("the database has been closed");
   if (stop.stop_requested()) throw InterruptedError("stopped before it began: the write at " + job->site.to_string());
-  if (!thread_.joinable()) thread_ = std::thread([this] { serve(); });
+  if (!thread_.joinable()) {
+    thread_number_ = next_thread_number();
+    thread_ = std::thread([this, number = thread_number_] {
+      own_thread_number = number;
+      serve();
+    });
+  }
   ++posted_;
   sample(*job);
   PostedJob& taken_over = *job.release();
-  taken_over.thread = thread_.get_id();
+  taken_over.thread = thread_number_;
   taken_over.asked = clock_.now();
   if (is_held_ || is_thread_busy_) {
     enqueue(taken_over);
@@ -317,7 +323,7 @@ void WriterLane::pass_on() noexcept {
   }
   if (next == nullptr) {
     is_held_ = false;
-    holder_thread_ = {};
+    holder_thread_ = ThreadNumber::none;
     released_.notify_all();
     return;
   }
@@ -404,7 +410,7 @@ void WriterLane::expect_foreign_holder(const CallSite& site) {
 }
 
 void WriterLane::expect_foreign_holder_locked(const CallSite& site) {
-  if (!is_held_ || holder_thread_ != std::this_thread::get_id()) return;
+  if (!is_held_ || holder_thread_ != this_thread_number()) return;
   throw UsageError("waiting for the writer lane at " + site.to_string() +
                    " would wait for this thread itself: the lane is " + describe_holder());
 }
@@ -422,12 +428,12 @@ bool WriterLane::is_mine() {
 
 bool WriterLane::is_own_thread() {
   const MutexLock lock(mutex_);
-  return thread_.get_id() == std::this_thread::get_id();
+  return thread_number_ == this_thread_number();
 }
 
 bool WriterLane::is_mine_locked() {
-  const std::thread::id self = std::this_thread::get_id();
-  return (is_held_ && holder_thread_ == self) || (is_thread_busy_ && thread_.get_id() == self);
+  const ThreadNumber self = this_thread_number();
+  return (is_held_ && holder_thread_ == self) || (is_thread_busy_ && thread_number_ == self);
 }
 
 void WriterLane::drain(Clock::time_point deadline) {

@@ -12,6 +12,7 @@
 
 #include "base/clock.hpp"
 #include "base/mutex.hpp"
+#include "base/thread_number.hpp"
 #include "base/wait_graph.hpp"
 #include "lane/admission.hpp"
 #include "lane/batch.hpp"
@@ -184,7 +185,7 @@ class WriterLane final : public Waitable {
   bool is_closed_ SQLANE_GUARDED_BY(mutex_) = false;
   Claim holder_claim_ SQLANE_GUARDED_BY(mutex_) = Claim::hold;
   CallSite holder_site_ SQLANE_GUARDED_BY(mutex_);
-  std::thread::id holder_thread_ SQLANE_GUARDED_BY(mutex_);
+  ThreadNumber holder_thread_ SQLANE_GUARDED_BY(mutex_) = ThreadNumber::none;
   Clock::time_point held_since_ SQLANE_GUARDED_BY(mutex_);
   std::uint64_t holds_ SQLANE_GUARDED_BY(mutex_) = 0;  // so far, a batch's jobs one by one
 
@@ -198,6 +199,7 @@ class WriterLane final : public Waitable {
   bool is_thread_stopped_ SQLANE_GUARDED_BY(mutex_) = false;
   bool* is_destroyed_ = nullptr;  // for the lane's own thread, when it destroys the lane
   std::thread thread_ SQLANE_GUARDED_BY(mutex_);
+  ThreadNumber thread_number_ SQLANE_GUARDED_BY(mutex_) = ThreadNumber::none;
 
   // For the watchdog.
   Condition watched_;

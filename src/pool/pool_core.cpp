@@ -109,7 +109,7 @@ void expect_valid(const PoolOptions& options) {
 // Lives on the waiting thread's stack.
 struct PoolCore::Waiter {
   CallSite site;
-  std::thread::id thread;
+  ThreadNumber thread;
   Clock::time_point since;
   Condition wake{};
   std::list<Waiter*>::iterator place{};
@@ -211,7 +211,7 @@ inline PoolCore::Claim PoolCore::take_fast() noexcept {
 
 // Lets others see who has it.
 inline void PoolCore::publish(PoolSlot& slot, std::uint64_t ticket, const CallSite& site,
-                              std::thread::id thread) noexcept {
+                              ThreadNumber thread) noexcept {
   // Whoever sees one of these also sees the word with the new ticket.
   constexpr auto kRelease = std::memory_order_release;
   slot.file_.store(site.file, kRelease);
@@ -227,7 +227,7 @@ inline Loan PoolCore::lend(Claim claim, const CallSite& site) noexcept {
   Affinity& affinity = affinities[id_ % kAffinities];
   if (affinity.pool != id_) watch_for_the_end_of_this_thread();
   affinity = {id_, &slot};
-  publish(slot, claim.ticket, site, std::this_thread::get_id());
+  publish(slot, claim.ticket, site, this_thread_number());
   if (claim.ticket % kHoldsASample == 0) slot.sampled_since_ = clock_.now();
   HeldHere::add();
   return {this, &slot, claim.ticket, slot.resource_.load(std::memory_order_relaxed), &slot.word_};
@@ -418,7 +418,7 @@ bool PoolCore::is_usable(PoolSlot& slot) {
 // Waiting
 
 PoolCore::Claim PoolCore::queue_up(const AcquireOptions& options, Clock::time_point deadline, const CallSite& site) {
-  Waiter self{.site = site, .thread = std::this_thread::get_id(), .since = clock_.now()};
+  Waiter self{.site = site, .thread = this_thread_number(), .since = clock_.now()};
   std::optional<WaitEdge> edge;
   // Others may wait for what this thread holds.
   if (HeldHere::any() && self.since < deadline) edge.emplace(*this, site, self.is_over);
@@ -500,7 +500,7 @@ void PoolCore::release(PoolSlot& slot, std::uint64_t ticket) noexcept {
   if (generation_ != ForkGeneration::now()) return;  // the parent's
   const std::uint64_t held = PoolSlot::word_of(ticket, ResourceState::in_use);
   if ((slot.word_.load(std::memory_order_relaxed) & ~PoolSlot::kMarked) != held) return release_void_lease();
-  if (slot.thread_.load(std::memory_order_relaxed) == std::this_thread::get_id()) HeldHere::remove();
+  if (slot.thread_.load(std::memory_order_relaxed) == this_thread_number()) HeldHere::remove();
   Cleaning cleaning = Cleaning::nothing_to_do;
   if (cleans_) {
     cleaning = kind_->clean(slot.resource_.load(std::memory_order_relaxed));
@@ -650,7 +650,7 @@ PoolCore::Recovered PoolCore::take_from_this_thread() noexcept {
   const MutexLock lock(mutex_);
   for (PoolSlot& slot : slots_) {
     const std::optional<Holder> holder = holder_of(slot);
-    if (!holder || holder->thread != std::this_thread::get_id()) continue;
+    if (!holder || holder->thread != this_thread_number()) continue;
     Recovered lost{&slot, report_on(slot, clock_.now())};
     slot.word_.fetch_add(PoolSlot::kOneTicket);
     slot.published_ = PoolSlot::kNobody;
@@ -687,7 +687,7 @@ void Loan::retire() noexcept {
 
 void Loan::unbind() noexcept {
   if (!is_live()) return;
-  if (slot->thread_.exchange({}, std::memory_order_relaxed) == std::this_thread::get_id()) HeldHere::remove();
+  if (slot->thread_.exchange({}, std::memory_order_relaxed) == this_thread_number()) HeldHere::remove();
 }
 
 PoolBase::PoolBase(const PoolOptions& options, std::unique_ptr<ResourceKind> kind, Clock* clock)

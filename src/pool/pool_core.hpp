@@ -10,13 +10,13 @@
 #include <random>
 #include <stop_token>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/clock.hpp"
 #include "base/fork.hpp"
 #include "base/maintenance_thread.hpp"
 #include "base/mutex.hpp"
+#include "base/thread_number.hpp"
 #include "base/wait_graph.hpp"
 #include "pool/circuit_breaker.hpp"
 #include "pool/upkeep.hpp"
@@ -62,7 +62,7 @@ class alignas(64) PoolSlot {
   std::atomic<const char*> file_ = "";
   std::atomic<const char*> function_ = "";
   std::atomic<int> line_ = 0;
-  std::atomic<std::thread::id> thread_{};  // none: of the pool itself, or of a lease that was unbound
+  std::atomic<ThreadNumber> thread_{};  // none: of the pool itself, or of a lease that was unbound
   std::atomic<Ticks> since_ = 0;
   std::atomic<Ticks> idle_since_ = 0;
   Clock::time_point sampled_since_{};
@@ -185,7 +185,7 @@ class PoolCore final : public Waitable {
   [[nodiscard]] Claim take_closed(FirstUse use) noexcept SQLANE_REQUIRES(mutex_);
   [[nodiscard]] bool can_make() const noexcept SQLANE_REQUIRES(mutex_);
   [[nodiscard]] Loan lend(Claim claim, const CallSite& site) noexcept;
-  void publish(PoolSlot& slot, std::uint64_t ticket, const CallSite& site, std::thread::id thread) noexcept;
+  void publish(PoolSlot& slot, std::uint64_t ticket, const CallSite& site, ThreadNumber thread) noexcept;
   void fill(PoolSlot& slot, FirstUse use) SQLANE_EXCLUDES(mutex_);
   void give_up_filling(PoolSlot& slot, FirstUse use) noexcept SQLANE_REQUIRES(mutex_);
   [[nodiscard]] bool needs_check(const PoolSlot& slot) const noexcept;

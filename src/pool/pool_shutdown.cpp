@@ -67,7 +67,7 @@ void PoolCore::expect_foreign_holders(const CallSite& site) {
   const MutexLock lock(mutex_);
   for (const PoolSlot& slot : slots_) {
     const std::optional<Holder> holder = holder_of(slot);
-    if (!holder || holder->thread != std::this_thread::get_id()) continue;
+    if (!holder || holder->thread != this_thread_number()) continue;
     throw UsageError("waiting at " + site.to_string() + " for the return of " + options_.name +
                      " would wait for this thread itself: one is held by " + holder->site.to_string());
   }
@@ -82,7 +82,7 @@ bool PoolCore::wait_for_turnover(Clock::time_point deadline) {
     const std::uint64_t word = slot.word_;
     if (PoolSlot::state_of(word) != ResourceState::in_use) continue;
     const std::optional<Holder> holder = holder_of(slot);
-    if (holder && holder->thread == std::this_thread::get_id()) continue;
+    if (holder && holder->thread == this_thread_number()) continue;
     held.emplace_back(&slot, PoolSlot::ticket_of(word));
   }
   ++watchers_;

@@ -315,6 +315,29 @@ TEST_F(WaitingRing, IsNoneAroundAThreadThatHasHeardOfAClose) {
 }
 
 // In one order of the databases no ring can come about, however many hold a reader meanwhile.
+// What tells threads apart by the system's numbers takes the next thread for the one that has ended.
+TEST_F(WaitingRing, IsNoneAroundAGuardWhoseThreadHasEnded) {
+  Database db = open("a.db");
+  std::unique_ptr<Transaction> guard;
+  std::thread::id ended;
+  std::thread([&] {
+    guard.reset(new Transaction(db.begin()));
+    ended = std::this_thread::get_id();
+  }).join();
+  constexpr int kThreads = 50;
+  bool is_used_again = false;
+  for (int i = 0; i < kThreads; ++i) {
+    std::thread([&] {
+      is_used_again = is_used_again || std::this_thread::get_id() == ended;
+      EXPECT_THROW(db.write({.timeout = std::chrono::milliseconds(0)}, add_one), TimeoutError);
+    }).join();
+  }
+  if (!is_used_again) GTEST_SKIP() << "no thread has got the number of the one that ended";
+  add_one(*guard);
+  guard->commit();
+  EXPECT_EQ(count(db), 1);
+}
+
 TEST_F(WaitingRing, IsNeverSeenWhereAllKeepToOneOrder) {
   constexpr int kThreads = 6;
   constexpr int kWrites = 600;  // of each thread

@@ -40,7 +40,7 @@ class OtherThread {
  public:
   ~OtherThread() { go_on(); }
 
-  [[nodiscard]] std::thread::id id() const { return thread_.get_id(); }
+  [[nodiscard]] ThreadNumber number() const { return number_; }
 
   void wait_for(Thing& thing, const CallSite& site) {
     thing_ = &thing;
@@ -63,7 +63,9 @@ class OtherThread {
   std::latch told_{1};
   std::latch waits_{1};
   std::latch goes_on_{1};
+  const ThreadNumber number_ = next_thread_number();
   std::jthread thread_{[this] {
+    own_thread_number = number_;
     told_.wait();
     if (thing_ == nullptr) return;
     const WaitEdge edge(*thing_, site_, is_over_);
@@ -75,7 +77,7 @@ class OtherThread {
 class WaitGraph : public ::testing::Test {
  protected:
   void wait_here(Thing& thing) { const WaitEdge edge(thing, kHere, never_over_); }
-  [[nodiscard]] Waitable::Holder myself() const { return {std::this_thread::get_id(), kElsewhere}; }
+  [[nodiscard]] Waitable::Holder myself() const { return {this_thread_number(), kElsewhere}; }
 
   std::atomic<bool> never_over_ = false;
   Thing lane_{"the lane"};
@@ -87,7 +89,7 @@ class WaitGraph : public ::testing::Test {
 TEST_F(WaitGraph, SeesNoRingAtWhatIsFree) { EXPECT_NO_THROW(wait_here(lane_)); }
 
 TEST_F(WaitGraph, SeesNoRingWhileTheHolderRuns) {
-  lane_.held_by = {{other_.id(), kThere}};
+  lane_.held_by = {{other_.number(), kThere}};
   EXPECT_NO_THROW(wait_here(lane_));
 }
 
@@ -103,7 +105,7 @@ TEST_F(WaitGraph, SeesARingOfTwoAndNamesAllPlaces) {
   // holds the reader          holds the lane
   //                           waits for the reader
   // asks for the lane: never
-  lane_.held_by = {{other_.id(), kThere}};
+  lane_.held_by = {{other_.number(), kThere}};
   reader_.held_by = {myself()};
   other_.wait_for(reader_, {"other.cpp", 1, "ask"});
   const std::string message = error_of<UsageError>([&] { wait_here(lane_); }).what();
@@ -115,8 +117,8 @@ TEST_F(WaitGraph, SeesARingOfTwoAndNamesAllPlaces) {
 
 TEST_F(WaitGraph, SeesARingOfThree) {
   Thing file("a file");
-  lane_.held_by = {{other_.id(), kThere}};
-  reader_.held_by = {{third_.id(), kThere}};
+  lane_.held_by = {{other_.number(), kThere}};
+  reader_.held_by = {{third_.number(), kThere}};
   file.held_by = {myself()};
   other_.wait_for(reader_, kThere);
   third_.wait_for(file, kThere);
@@ -124,7 +126,7 @@ TEST_F(WaitGraph, SeesARingOfThree) {
 }
 
 TEST_F(WaitGraph, SeesNoRingWhereItsEndIsFree) {
-  lane_.held_by = {{other_.id(), kThere}};
+  lane_.held_by = {{other_.number(), kThere}};
   other_.wait_for(reader_, kThere);
   EXPECT_NO_THROW(wait_here(lane_));
 }
@@ -134,7 +136,7 @@ TEST_F(WaitGraph, SeesNoRingWhileOneOfTwoHoldersRuns) {
     Thing readers("a reader");
     OtherThread waits;
     OtherThread runs;
-    readers.held_by = {{waits.id(), kThere}, {runs.id(), kThere}};
+    readers.held_by = {{waits.number(), kThere}, {runs.number(), kThere}};
     if (runner_is_first) std::swap(readers.held_by[0], readers.held_by[1]);
     lane_.held_by = {myself()};
     waits.wait_for(lane_, kThere);
@@ -143,7 +145,7 @@ TEST_F(WaitGraph, SeesNoRingWhileOneOfTwoHoldersRuns) {
 }
 
 TEST_F(WaitGraph, SeesARingWhenBothOfTwoHoldersWait) {
-  reader_.held_by = {{other_.id(), kThere}, {third_.id(), kElsewhere}};
+  reader_.held_by = {{other_.number(), kThere}, {third_.number(), kElsewhere}};
   lane_.held_by = {myself()};
   other_.wait_for(lane_, kThere);
   third_.wait_for(lane_, kThere);
@@ -153,7 +155,7 @@ TEST_F(WaitGraph, SeesARingWhenBothOfTwoHoldersWait) {
 }
 
 TEST_F(WaitGraph, SeesNoRingAroundOneWhoseTurnHasCome) {
-  lane_.held_by = {{other_.id(), kThere}};
+  lane_.held_by = {{other_.number(), kThere}};
   reader_.held_by = {myself()};
   other_.wait_for(reader_, kThere);
   other_.become_over();  // awake or not
@@ -161,18 +163,18 @@ TEST_F(WaitGraph, SeesNoRingAroundOneWhoseTurnHasCome) {
 }
 
 TEST_F(WaitGraph, SeesNoRingAroundOneWhoHasGoneOn) {
-  lane_.held_by = {{other_.id(), kThere}};
+  lane_.held_by = {{other_.number(), kThere}};
   reader_.held_by = {myself()};
   other_.wait_for(reader_, kThere);
-  const std::thread::id id = other_.id();
+  const ThreadNumber ended = other_.number();
   other_.go_on();
-  lane_.held_by = {{id, kThere}};
+  lane_.held_by = {{ended, kThere}};
   EXPECT_NO_THROW(wait_here(lane_));
 }
 
 // Otherwise whoever comes next would seem to close a ring.
 TEST_F(WaitGraph, ForgetsTheEdgeThatItRefused) {
-  lane_.held_by = {{other_.id(), kThere}};
+  lane_.held_by = {{other_.number(), kThere}};
   reader_.held_by = {myself()};
   other_.wait_for(reader_, kThere);
   EXPECT_THROW(wait_here(lane_), UsageError);
@@ -182,9 +184,9 @@ TEST_F(WaitGraph, ForgetsTheEdgeThatItRefused) {
 
 TEST_F(WaitGraph, SeesARingThatLeadsBackBySeveralWays) {
   Thing file("a file");
-  lane_.held_by = {{other_.id(), kThere}};
-  reader_.held_by = {{third_.id(), kThere}, myself()};
-  file.held_by = {{other_.id(), kThere}};
+  lane_.held_by = {{other_.number(), kThere}};
+  reader_.held_by = {{third_.number(), kThere}, myself()};
+  file.held_by = {{other_.number(), kThere}};
   other_.wait_for(reader_, kThere);
   third_.wait_for(file, kThere);
   EXPECT_THROW(wait_here(lane_), UsageError);
