@@ -5,6 +5,7 @@
 #include <tuple>
 #include <vector>
 
+#include "cli/private_folder.hpp"
 #include "sqlane/cli/migrations.hpp"
 
 namespace sqlane::cli {

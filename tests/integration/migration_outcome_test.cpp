@@ -7,6 +7,7 @@
 #include "support/expect_error.hpp"
 #include "support/files.hpp"
 #include "support/five_migrations.hpp"
+#include "support/migrating.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace sqlane {
@@ -18,14 +19,9 @@ using testing::error_of;
 using testing::expected_state;
 using testing::five_migrations;
 using testing::mentions;
+using testing::only;
 using testing::state_of;
 using testing::TemporaryFolder;
-
-Migrations only(const std::string& up) {
-  Migrations migrations;
-  migrations.add({.version = 1, .name = "first", .up = up});
-  return migrations;
-}
 
 // What migrate() says is what has become of the file.
 class MigrationOutcome : public ::testing::Test {

@@ -1,0 +1,70 @@
+#include <string>
+
+#include "support/expect_error.hpp"
+#include "support/five_migrations.hpp"
+#include "support/migrating.hpp"
+
+namespace sqlane {
+namespace {
+
+using testing::error_of;
+using testing::five_migrations;
+using testing::mentions;
+using testing::Migrating;
+using testing::only;
+
+// Taking over, and refusing.
+
+TEST_P(Migrating, TakesOverADatabaseThatWasMadeOtherwise) {
+  db_.execute("CREATE TABLE place (id INTEGER PRIMARY KEY, name TEXT NOT NULL)");
+  const auto refusal = error_of<MigrationError>([&] { db_.migrate(five_migrations()); });
+  EXPECT_EQ(refusal.problem(), MigrationProblem::unmanaged);
+  EXPECT_TRUE(mentions(refusal, "baseline")) << refusal.what();
+
+  Migrations migrations = only("CREATE TABLE place (id INTEGER PRIMARY KEY, name TEXT NOT NULL)");
+  migrations.add({.version = 2, .name = "second", .up = "ALTER TABLE place ADD COLUMN area TEXT"});
+  baseline(db_, migrations, 1);
+  EXPECT_EQ(migration_status(db_, migrations).applied[0].state, AppliedMigration::State::baseline);
+  const MigrationReport report = db_.migrate(migrations);
+  EXPECT_EQ(report.from, 1);
+  EXPECT_EQ(report.to, 2);
+  EXPECT_EQ(db_.query_one<int>("SELECT count(area) FROM place"), 0);
+}
+
+TEST_P(Migrating, DoesNotTakeOverWhatContradictsWhatWasRecorded) {
+  db_.migrate(five_migrations(), {.target = 3});
+  EXPECT_EQ(error_of<MigrationError>([&] { baseline(db_, five_migrations(), 2); }).problem(),
+            MigrationProblem::superseded);
+  EXPECT_EQ(error_of<MigrationError>([&] { baseline(db_, five_migrations(), 6); }).problem(),
+            MigrationProblem::missing);
+  EXPECT_EQ(error_of<MigrationError>([&] { baseline(db_, only("CREATE TABLE other (id)"), 1); }).problem(),
+            MigrationProblem::superseded);
+  EXPECT_EQ(migration_status(db_, five_migrations()).version, 3);
+}
+
+TEST_P(Migrating, RefusesADatabaseThatIsNewerThanTheProgram) {
+  db_.migrate(five_migrations());
+  const Migrations old = only(std::get<std::string>(five_migrations().list()[0].up));
+  EXPECT_EQ(error_of<MigrationError>([&] { db_.migrate(old); }).problem(), MigrationProblem::superseded);
+  EXPECT_TRUE(migration_status(db_, old).has_been_superseded());
+  EXPECT_FALSE(migration_status(db_, five_migrations()).has_been_superseded());
+}
+
+TEST_P(Migrating, RefusesAMigrationThatChangedAfterItWasApplied) {
+  db_.migrate(only("CREATE TABLE place (id INTEGER PRIMARY KEY)"));
+  const auto refusal =
+      error_of<MigrationError>([&] { db_.migrate(only("CREATE TABLE place (id INTEGER PRIMARY KEY, name TEXT)")); });
+  EXPECT_EQ(refusal.problem(), MigrationProblem::changed);
+  EXPECT_EQ(refusal.file(), "0001_first.sql");
+}
+
+TEST_P(Migrating, MarksTheFileAndRefusesThatOfAnotherProgram) {
+  db_.migrate(five_migrations(), {.target = 2, .application_id = 77});
+  EXPECT_EQ(db_.query_one<int>("PRAGMA application_id"), 77);
+  EXPECT_EQ(error_of<MigrationError>([&] { db_.migrate(five_migrations(), {.application_id = 78}); }).problem(),
+            MigrationProblem::foreign);
+  EXPECT_EQ(db_.migrate(five_migrations(), {.application_id = 77}).to, 5);
+}
+
+}  // namespace
+}  // namespace sqlane
