@@ -123,8 +123,8 @@ struct MigrateOptions {
   // the new one is complete. Empty: no copy.
   std::filesystem::path backup_folder{};
 
-  // Marks the file as this program's (PRAGMA application_id) with the first step
-  // that is done; one that has another mark already is refused.
+  // Marks the file as this program's (PRAGMA application_id), with the first step
+  // if one is left to do; one that has another mark already is refused.
   std::optional<std::int32_t> application_id{};
 
   // Each waiting for the lane, for a reader, or for another process that writes or

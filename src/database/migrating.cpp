@@ -76,7 +76,8 @@ MigrationReport Database::migrate(const Migrations& migrations, const MigrateOpt
             return sqlane::back_up(core, options, version, on_progress, site);
           },
       .database = core.file(),
-      .file = core.is_memory() ? std::filesystem::path() : std::filesystem::path(core.file())};
+      .file = core.is_memory() ? std::filesystem::path() : std::filesystem::path(core.file()),
+      .is_read_only = mode_ == OpenMode::read_only};
   return detail::MigrationRunner(migrations, options, std::move(hooks), core.clock()).run();
 }
 

@@ -161,6 +161,7 @@ MigrationReport MigrationRunner::run() {
       steps = look();
     }
   }
+  if (lacks_mark_ && !hooks_.is_read_only) mark();
   report_.to = version_;
   return std::move(report_);
 }
@@ -238,13 +239,17 @@ MigrationRunner::Steps MigrationRunner::look_once() {
 MigrationRunner::Steps MigrationRunner::plan(Connection& connection) {
   const MigrationHistory history = read_history(connection);
   version_ = history.version();
-  const std::optional<std::int32_t> id = options_.application_id;
-  if (id && history.application_id != 0 && history.application_id != *id) {
-    throw MigrationError(MigrationProblem::foreign, {},
-                         "the database " + hooks_.database + " is another program's: its application_id is " +
-                             std::to_string(history.application_id) + ", not " + std::to_string(*id));
-  }
+  expect_own(history);
   return plan_steps(history.view(), migrations_, options_.target);
+}
+
+void MigrationRunner::expect_own(const MigrationHistory& history) {
+  const std::int32_t wanted = options_.application_id.value_or(history.application_id);
+  lacks_mark_ = history.application_id != wanted;
+  if (!lacks_mark_ || history.application_id == 0) return;
+  throw MigrationError(MigrationProblem::foreign, {},
+                       "the database " + hooks_.database + " is another program's: its application_id is " +
+                           std::to_string(history.application_id) + ", not " + std::to_string(wanted));
 }
 
 bool MigrationRunner::is_still_planned(Connection& writer, std::span<const PlannedMigration> steps) {
@@ -464,6 +469,19 @@ void MigrationRunner::check_schema(Connection& writer, const MigrationStep& step
 
 void MigrationRunner::set_application_id(Connection& writer) {
   if (options_.application_id) detail::set_application_id(writer, *options_.application_id);
+  lacks_mark_ = false;
+}
+
+// Where no step was left to do that with.
+void MigrationRunner::mark() {
+  insist([&] {
+    const Lease lease = hooks_.lend_writer();
+    Connection& writer = lease.connection();
+    Transaction transaction(writer);
+    expect_own(read_history(writer));
+    set_application_id(writer);
+    transaction.commit();
+  });
 }
 
 // https://sqlite.org/pragma.html#pragma_foreign_key_check

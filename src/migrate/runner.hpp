@@ -32,6 +32,7 @@ struct MigrationHooks {
       back_up;
   std::string database;          // what errors call it
   std::filesystem::path file{};  // empty: in memory
+  bool is_read_only = false;     // and nothing is to do
 };
 
 // Brings a database from one version to another.
@@ -70,6 +71,7 @@ class MigrationRunner {
   [[nodiscard]] Steps look();
   [[nodiscard]] Steps look_once();
   [[nodiscard]] Steps plan(Connection& connection);
+  void expect_own(const MigrationHistory& history);
   void expect_not_stopped() const;
   [[nodiscard]] std::optional<MigrationLock> lock_unless_done();
 
@@ -90,6 +92,7 @@ class MigrationRunner {
   void run_statement(Connection& writer, const MigrationStep& step, const ScriptStatement& statement,
                      const std::function<std::string()>& consequence);
   void set_application_id(Connection& writer);
+  void mark();
   void check_keys(Connection& writer, const MigrationStep& step, const std::string& consequence);
   void check_schema(Connection& writer, const MigrationStep& step) const;
   void record(Connection& writer, const PlannedMigration& planned, std::chrono::milliseconds duration,
@@ -105,7 +108,8 @@ class MigrationRunner {
   Clock& clock_;
   const Clock::time_point deadline_;
   MigrationReport report_;
-  std::int32_t version_ = 0;  // as of the newest look
+  std::int32_t version_ = 0;  // as of the newest look, or of the newest step
+  bool lacks_mark_ = false;   // likewise: MigrateOptions::application_id
 
   // For the progress that is told.
   const Connection* writer_ = nullptr;

@@ -58,12 +58,35 @@ TEST_P(Migrating, RefusesAMigrationThatChangedAfterItWasApplied) {
   EXPECT_EQ(refusal.file(), "0001_first.sql");
 }
 
+class MigrationOfAFileToRead : public ::testing::Test {
+ protected:
+  testing::TemporaryFolder folder_;
+  std::filesystem::path file_ = folder_ / "app.db";
+};
+
 TEST_P(Migrating, MarksTheFileAndRefusesThatOfAnotherProgram) {
   db_.migrate(five_migrations(), {.target = 2, .application_id = 77});
   EXPECT_EQ(db_.query_one<int>("PRAGMA application_id"), 77);
   EXPECT_EQ(error_of<MigrationError>([&] { db_.migrate(five_migrations(), {.application_id = 78}); }).problem(),
             MigrationProblem::foreign);
   EXPECT_EQ(db_.migrate(five_migrations(), {.application_id = 77}).to, 5);
+}
+
+TEST_P(Migrating, MarksTheFileWhereNoStepIsLeftToDo) {
+  db_.migrate(five_migrations());
+  EXPECT_TRUE(db_.migrate(five_migrations(), {.application_id = 77}).steps.empty());
+  EXPECT_EQ(db_.query_one<int>("PRAGMA application_id"), 77);
+  EXPECT_EQ(error_of<MigrationError>([&] { db_.migrate(five_migrations(), {.application_id = 78}); }).problem(),
+            MigrationProblem::foreign);
+}
+
+TEST_F(MigrationOfAFileToRead, MarksNothing) {
+  Database::open(file_).migrate(five_migrations());
+  {
+    Database db = Database::open(file_, {.mode = OpenMode::read_only});
+    EXPECT_EQ(db.migrate(five_migrations(), {.application_id = 77}).to, 5);
+  }
+  EXPECT_EQ(Database::open(file_).query_one<int>("PRAGMA application_id"), 0);
 }
 
 }  // namespace
