@@ -132,8 +132,8 @@ struct MigrateOptions {
   std::chrono::milliseconds lock_timeout{std::chrono::minutes(10)};
 
   // Called at the beginning of each phase and statement, and while they run some
-  // ten times a second, on the thread of migrate(). Must not throw, nor use the
-  // database.
+  // ten times a second, on the thread of migrate(). What it throws ends the step
+  // as a stop does, and is thrown by migrate(). Must not use the database.
   std::function<void(const MigrationProgress&)> on_progress{};
 
   // Ends the step that runs, undone, with InterruptedError. One without a

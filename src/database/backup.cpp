@@ -95,17 +95,19 @@ void expect_other_file(const Core& core, const FileIdentity& identity, const std
 
 }  // namespace
 
-BackupReport back_up(Core& core, const fs::path& file, Existing existing, const BackupOptions& options, CallSite site) {
+BackupReport back_up(Core& core, const fs::path& file, Existing existing, const BackupOptions& options, CallSite site,
+                     std::optional<std::chrono::milliseconds> reader_timeout) {
   StagedFile staged(place_for_database(file, existing));
   const std::string name = staged.destination().string();
   Teller teller(options, name);
   BackupReport report;
   {
-    const Lease reader = use_reconnecting([&] { return core.lend_own_reader({.stop = options.stop}, site); },
-                                          [](Lease lease) {
-                                            lease.connection().begin_snapshot();
-                                            return lease;
-                                          });
+    const Lease reader =
+        use_reconnecting([&] { return core.lend_own_reader({.timeout = reader_timeout, .stop = options.stop}, site); },
+                         [](Lease lease) {
+                           lease.connection().begin_snapshot();
+                           return lease;
+                         });
     report.bytes = write_copy(reader.connection(), staged.path(), name, teller.between_steps());
   }
   teller.complete(report.bytes);

@@ -45,7 +45,7 @@ std::filesystem::path back_up(Core& core, const MigrateOptions& options, std::in
   BackupOptions how;
   how.stop = options.stop;
   how.on_progress = [&](const BackupProgress& progress) { on_progress(progress.copied_bytes); };
-  detail::back_up(core, copy, detail::Existing::replace, how, site);
+  detail::back_up(core, copy, detail::Existing::replace, how, site, options.lock_timeout);
   return copy;
 }
 

@@ -67,10 +67,10 @@ bool is_any(const Error& error) {
   }
 }
 
+constexpr const char* kSayWithBaseline = "say with baseline() which version it has";
+
 std::string is_between_versions(const std::string& done) {
-  return done +
-         ", so that the database is between two versions: finish or undo it by hand, then say with baseline() "
-         "which version it has";
+  return done + ", so that the database is between two versions: finish or undo it by hand, then " + kSayWithBaseline;
 }
 
 std::int64_t total_changes(Connection& connection) {
@@ -153,9 +153,8 @@ MigrationReport MigrationRunner::run() {
       steps_ = done_before + steps.size();
       try {
         run_first_of(steps);
-      } catch (const BusyError&) {  // another process writes for longer than busy_timeout
-        if (clock_.now() >= deadline_) throw;
-        pause();
+      } catch (...) {
+        retry_or_rethrow();
       }
       if (report_.steps.size() == steps_) break;  // not asking a database that is being closed
       steps = look();
@@ -168,11 +167,9 @@ MigrationReport MigrationRunner::run() {
 
 // Nothing when nothing is left to do: somebody else has done it meanwhile.
 std::optional<MigrationLock> MigrationRunner::lock_unless_done() {
-  for (bool has_looked = false;;) {
+  while (true) {
     try {
-      const bool is_done = look().empty();
-      if (!std::exchange(has_looked, true)) report_.from = version_;
-      if (is_done) return std::nullopt;
+      if (look().empty()) return std::nullopt;
     } catch (const MigrationError& error) {  // perhaps it runs now
       if (error.problem() != MigrationProblem::dirty) throw;
     }
@@ -184,6 +181,17 @@ std::optional<MigrationLock> MigrationRunner::lock_unless_done() {
     }
     pause();
   }
+}
+
+// After a step that has not been done.
+void MigrationRunner::retry_or_rethrow() {
+  if (listeners_error_ != nullptr) std::rethrow_exception(listeners_error_);
+  try {
+    throw;
+  } catch (const BusyError&) {  // another process writes for longer than busy_timeout
+    if (clock_.now() >= deadline_) throw;
+  }
+  pause();
 }
 
 void MigrationRunner::pause() { clock_.sleep_until(clock_.deadline(kBetweenTries)); }
@@ -213,8 +221,8 @@ void MigrationRunner::run_first_of(std::span<const PlannedMigration> steps) {
 
 void MigrationRunner::expect_not_stopped() const {
   if (!options_.stop.stop_requested()) return;
-  throw InterruptedError("a stop was requested; the database is at version " + std::to_string(version_),
-                         {.database = hooks_.database});
+  const std::string state = has_looked_ ? "the database is at version " + std::to_string(version_) : "nothing was done";
+  throw InterruptedError("a stop was requested; " + state, {.database = hooks_.database});
 }
 
 // The steps that are left. In memory, where nobody has the MigrationLock, whoever
@@ -230,15 +238,21 @@ MigrationRunner::Steps MigrationRunner::look() {
 }
 
 MigrationRunner::Steps MigrationRunner::look_once() {
-  const Lease reader = hooks_.lend_reader();
-  reader.connection().begin_snapshot();
-  return plan(reader.connection());
+  try {
+    const Lease reader = hooks_.lend_reader();
+    reader.connection().begin_snapshot();
+    return plan(reader.connection());
+  } catch (const InterruptedError&) {
+    expect_not_stopped();
+    throw;
+  }
 }
 
 // Requires: a transaction.
 MigrationRunner::Steps MigrationRunner::plan(Connection& connection) {
   const MigrationHistory history = read_history(connection);
   version_ = history.version();
+  if (!std::exchange(has_looked_, true)) report_.from = version_;
   expect_own(history);
   return plan_steps(history.view(), migrations_, options_.target);
 }
@@ -293,7 +307,7 @@ void MigrationRunner::run_transaction(std::span<const PlannedMigration> steps) {
     MigrationStep step = describe_step(planned);
     begin_step(writer, report_.steps.size() + i + 1);
     if (i == 0) {
-      back_up_once(step);
+      back_up_before_first(step);
       create_history(writer);
     }
     if (const std::optional<MigrationScript> script = script_of(planned)) {
@@ -359,11 +373,16 @@ void MigrationRunner::run_alone(const PlannedMigration& planned) {
       duration_before = history.applied.back().duration;
     }
     begin_step(writer, report_.steps.size() + 1);
-    back_up_once(step);
+    back_up_before_first(step);
     create_history(writer);
     set_application_id(writer);
     record_migration(writer, *planned.migration, AppliedMigration::State::running, {});
-    transaction.commit();
+    try {
+      transaction.commit();
+    } catch (const CommitOutcomeUnknown&) {
+      rethrow_saying("; no statement of " + step.file + " was run, and should the database be dirty, then " +
+                     kSayWithBaseline);
+    }
   }
   // A statement is whole or not at all, apart from those with the conflict clause FAIL.
   // (A COMMIT that failed is overwritten in the log by the next, in which it is undone.)
@@ -403,16 +422,26 @@ void MigrationRunner::run_alone(const PlannedMigration& planned) {
   const std::string undecided = is_between_versions("all of its statements are done");
   if (!enforces_keys(writer)) check_keys(writer, step, undecided);
   step.duration = std::chrono::duration_cast<milliseconds>(clock_.now() - began_);
-  tell(MigrationPhase::committing, step);
+  try {
+    tell(MigrationPhase::committing, step);
+  } catch (...) {
+    listeners_error_ = std::current_exception();
+  }
+  step_ = nullptr;
   insist([&] {
     Transaction transaction(writer);
     record(writer, planned, step.duration, undecided);
-    version_ = read_history(writer).version();
-    transaction.commit();
+    const std::int32_t version_after = read_history(writer).version();
+    try {
+      transaction.commit();
+    } catch (const Error&) {
+      rethrow_about(step.file, "writing down that it was done: ", undecided);
+    }
+    version_ = version_after;
   });
-  step_ = nullptr;
   report_.steps.push_back(std::move(step));
   hooks_.care(writer);
+  if (listeners_error_ != nullptr) std::rethrow_exception(listeners_error_);
 }
 
 void MigrationRunner::run_function(Connection& writer, JobTransaction& part, const PlannedMigration& planned,
@@ -510,14 +539,16 @@ void MigrationRunner::check_keys(Connection& writer, const MigrationStep& step, 
       {.database = hooks_.database});
 }
 
-void MigrationRunner::back_up_once(const MigrationStep& step) {
-  if (options_.backup_folder.empty() || !report_.backup.empty()) return;
+// Once more where the first step has to be begun again.
+void MigrationRunner::back_up_before_first(const MigrationStep& step) {
+  if (options_.backup_folder.empty() || !report_.steps.empty()) return;
   backup_bytes_ = 0;
   tell(MigrationPhase::backup, step);
   report_.backup = hooks_.back_up(version_, [&](std::uint64_t bytes) {
     backup_bytes_ = bytes;
     tell(MigrationPhase::backup, step);
   });
+  began_ = clock_.now();
 }
 
 // Progress
@@ -533,11 +564,12 @@ void MigrationRunner::begin_step(Connection& writer, std::size_t number) {
   const auto [page_size, pages] = fetch_one<std::tuple<std::int64_t, std::int64_t>>(writer, size.text());
   page_size_ = static_cast<std::uint64_t>(page_size);
   database_bytes_ = page_size_ * static_cast<std::uint64_t>(pages);
-  writer.set_tick([this] { tell_again(); });
+  writer.set_tick([this] { return tell_again(); });
 }
 
 void MigrationRunner::tell(MigrationPhase phase, const MigrationStep& step, std::size_t statement_number) {
   if (!options_.on_progress) return;
+  if (listeners_error_ != nullptr) std::rethrow_exception(listeners_error_);  // a function kept it to itself
   phase_ = phase;
   step_ = &step;
   statement_number_ = statement_number;
@@ -554,9 +586,16 @@ void MigrationRunner::tell(MigrationPhase phase, const MigrationStep& step, std:
                         .elapsed = std::chrono::duration_cast<milliseconds>(clock_.now() - began_)});
 }
 
-// While a statement runs.
-void MigrationRunner::tell_again() {
-  if (step_ != nullptr && clock_.roughly_now() >= tell_next_) tell(phase_, *step_, statement_number_);
+// While a statement runs; whether it is to run on.
+bool MigrationRunner::tell_again() noexcept {
+  if (step_ == nullptr || clock_.roughly_now() < tell_next_) return true;
+  try {
+    tell(phase_, *step_, statement_number_);
+    return true;
+  } catch (...) {
+    listeners_error_ = std::current_exception();
+    return false;
+  }
 }
 
 }  // namespace sqlane::detail

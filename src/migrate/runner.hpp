@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -80,13 +81,14 @@ class MigrationRunner {
   template <class Action>
   void insist(Action action);
   void pause();
+  void retry_or_rethrow();
 
   // These do nothing when the steps turn out to be others.
   void run_first_of(std::span<const PlannedMigration> steps);
   void run_transaction(std::span<const PlannedMigration> steps);
   void run_alone(const PlannedMigration& step);
   [[nodiscard]] bool is_still_planned(Connection& writer, std::span<const PlannedMigration> steps);
-  void back_up_once(const MigrationStep& step);
+  void back_up_before_first(const MigrationStep& step);
   void run_function(Connection& writer, JobTransaction& part, const PlannedMigration& planned,
                     const std::string& consequence);
   void run_statement(Connection& writer, const MigrationStep& step, const ScriptStatement& statement,
@@ -100,7 +102,7 @@ class MigrationRunner {
 
   void begin_step(Connection& writer, std::size_t number);
   void tell(MigrationPhase phase, const MigrationStep& step, std::size_t statement_number = 1);
-  void tell_again();
+  [[nodiscard]] bool tell_again() noexcept;
 
   const Migrations& migrations_;
   const MigrateOptions& options_;
@@ -110,6 +112,7 @@ class MigrationRunner {
   MigrationReport report_;
   std::int32_t version_ = 0;  // as of the newest look, or of the newest step
   bool lacks_mark_ = false;   // likewise: MigrateOptions::application_id
+  bool has_looked_ = false;
 
   // For the progress that is told.
   const Connection* writer_ = nullptr;
@@ -124,6 +127,7 @@ class MigrationRunner {
   std::uint64_t backup_bytes_ = 0;
   Clock::time_point began_;
   Clock::time_point tell_next_;
+  std::exception_ptr listeners_error_;  // thrown by on_progress where SQLite was to be ended first
 };
 
 // What a step is to a user.

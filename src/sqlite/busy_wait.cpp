@@ -19,8 +19,8 @@ bool BusyWait::wait(int attempt) noexcept {
   if (is_off_) return false;
   if (attempt == 0) met_.add();
   if (stop_.stop_requested()) return false;
-  const Clock::time_point now = clock_.now();
   if (attempt == 0) deadline_ = clock_.deadline(timeout_);
+  const Clock::time_point now = clock_.now();
   if (now >= deadline_) return false;
   random_ ^= random_ << 13U;  // xorshift
   random_ ^= random_ >> 17U;

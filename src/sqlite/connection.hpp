@@ -171,8 +171,9 @@ class Connection {
   };
   void become_migrator(Keys keys, Spilling spilling);
 
-  // Called from time to time while a statement runs. Must not throw, nor use the connection.
-  void set_tick(std::function<void()> tick) { limits_.set_tick(std::move(tick)); }
+  // Called from time to time while a statement runs; false ends it as a stop
+  // does. Must not throw, nor use the connection.
+  void set_tick(std::function<bool()> tick) { limits_.set_tick(std::move(tick)); }
 
   // Errors since the last call that speak against the connection, rather than what it was asked.
   [[nodiscard]] int take_faults() noexcept { return std::exchange(faults_, 0); }

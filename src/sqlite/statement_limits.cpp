@@ -35,9 +35,10 @@ void StatementLimits::begin_statement() noexcept {
 int StatementLimits::ask(void* self) noexcept {
   auto& limits = *static_cast<StatementLimits*>(self);
   if (limits.is_paused_) return 0;
-  if (limits.tick_) limits.tick_();
   limits.cause_ = Cause::none;
-  if (limits.is_interrupted()) {
+  if (limits.tick_ && !limits.tick_()) {
+    limits.cause_ = Cause::stop;
+  } else if (limits.is_interrupted()) {
     limits.cause_ = Cause::interruption;
   } else if (limits.stop_.stop_requested()) {
     limits.cause_ = Cause::stop;

@@ -36,8 +36,8 @@ class StatementLimits {
   [[nodiscard]] bool is_set() const noexcept { return is_set_; }
   [[nodiscard]] bool is_interrupted() const noexcept { return is_interrupted_.load(std::memory_order_relaxed); }
 
-  // Called from time to time while a statement runs, however it may end; none: nobody is called.
-  void set_tick(std::function<void()> tick) { tick_ = std::move(tick); }
+  // Called from time to time while a statement runs; false ends it as a stop does.
+  void set_tick(std::function<bool()> tick) { tick_ = std::move(tick); }
 
   // While one lives, statements are not ended: ours, that begin and end transactions, and whatever has to come to its
   // end.
@@ -72,7 +72,7 @@ class StatementLimits {
   bool is_paused_ = false;
   std::optional<std::chrono::milliseconds> timeout_;
   std::stop_token stop_;
-  std::function<void()> tick_;
+  std::function<bool()> tick_;
   Clock::time_point deadline_;
   Cause cause_ = Cause::none;
 };

@@ -82,12 +82,16 @@ class GroupFaults : public ::testing::Test {
     EXPECT_TRUE(mentions(error, "group_commit_fault_test.cpp:" + std::to_string(line) + " ")) << error.what();
   }
 
+  [[nodiscard]] Database open(std::chrono::milliseconds busy_timeout) const {
+    return Database::open(folder / "app.db", {.readers = 1,
+                                              .durability = Durability::normal,
+                                              .acquire_timeout = std::chrono::minutes(1),
+                                              .busy_timeout = busy_timeout,
+                                              .batch = {.run_time = std::chrono::hours(1)}});
+  }
+
   TemporaryFolder folder;
-  Database db = Database::open(folder / "app.db", {.readers = 1,
-                                                   .durability = Durability::normal,
-                                                   .acquire_timeout = std::chrono::minutes(1),
-                                                   .busy_timeout = std::chrono::milliseconds(0),
-                                                   .batch = {.run_time = std::chrono::hours(1)}});
+  Database db = open(std::chrono::milliseconds(0));
 };
 
 // The COMMIT that they share
@@ -132,6 +136,8 @@ TEST_F(GroupFaults, InTheMiddleOfTheCommitTellEachThatItsOutcomeIsOpen) {
 }
 
 TEST_F(GroupFaults, ThatFindTheCommitBusyHaveItTriedAgain) {
+  db.close();
+  db = open(std::chrono::hours(1));
   QueuedWrites queue(db);
   for (const char* title : {"a", "b", "c"}) queue.add(adding(title));
   {
