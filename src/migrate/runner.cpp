@@ -296,7 +296,6 @@ void MigrationRunner::run_transaction(std::span<const PlannedMigration> steps) {
   const Lease lease = hooks_.lend_writer();
   Connection& writer = lease.connection();
   writer.become_migrator(Connection::Keys::off, spilling);
-  writer.set_limits(std::nullopt, options_.stop);
   Transaction transaction(writer);
   if (!is_still_planned(writer, steps)) return;
   const std::int32_t version_before = version_;
@@ -352,7 +351,6 @@ void MigrationRunner::run_alone(const PlannedMigration& planned) {
   Connection& writer = lease.connection();
   // Outside of a transaction, no statement is undone but with all of its own.
   writer.become_migrator(Connection::Keys::enforced, Connection::Spilling::on);
-  writer.set_limits(std::nullopt, options_.stop);
   MigrationStep step = describe_step(planned);
   const MigrationScript script = *script_of(planned);
   const bool is_up = planned.direction == MigrationDirection::up;
