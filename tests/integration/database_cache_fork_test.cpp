@@ -1,43 +1,20 @@
 #include <atomic>
 #include <chrono>
-#include <cstdio>
 #include <filesystem>
-#include <functional>
 #include <latch>
 #include <memory>
-#include <stdexcept>
-#include <sys/wait.h>
 #include <thread>
-#include <unistd.h>
 
 #include "base/clock.hpp"
 #include "support/cache_of_databases.hpp"
+#include "support/forked_child.hpp"
 
 namespace sqlane {
 namespace {
 
 using namespace std::chrono_literals;
 using testing::CacheOfDatabases;
-
-// Expects that a child of this process comes to its end, and all that it expects itself.
-void in_child(const std::function<void()>& body) {
-  std::fflush(nullptr);
-  const pid_t child = ::fork();
-  if (child < 0) throw std::runtime_error("no process");
-  if (child == 0) {
-    ::alarm(30);  // seconds; the kernel ends a child that hangs
-    try {
-      body();
-    } catch (const std::exception& error) {
-      ADD_FAILURE() << "in the child: " << error.what();
-    }
-    std::fflush(nullptr);
-    ::_exit(::testing::Test::HasFailure() ? 1 : 0);
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  EXPECT_EQ(status, 0);
-}
+using testing::in_child;
 
 TEST_F(CacheOfDatabases, LeavesAChildOfForkNothingToUse) {
   auto cache = std::make_unique<DatabaseCache>(with_room_for(2));

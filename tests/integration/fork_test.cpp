@@ -1,14 +1,10 @@
 #include <atomic>
-#include <cstdio>
-#include <cstdlib>
-#include <exception>
 #include <filesystem>
 #include <functional>
 #include <latch>
 #include <memory>
 #include <optional>
 #include <string>
-#include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
 #include <vector>
@@ -16,6 +12,7 @@
 #include "support/expect_error.hpp"
 #include "support/foreign_connection.hpp"
 #include "support/foreign_process.hpp"
+#include "support/forked_child.hpp"
 #include "support/note_database.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -26,30 +23,8 @@ namespace sqlane {
 namespace {
 
 using testing::error_of;
+using testing::in_child;
 using testing::mentions;
-
-constexpr unsigned kDeadline = 30;  // seconds; the kernel ends a child that hangs
-
-// Expects that the child comes to its end, and all that it expects itself.
-void in_child(const std::function<void()>& body) {
-  std::fflush(nullptr);
-  const pid_t child = ::fork();
-  if (child < 0) throw std::runtime_error("no process");
-  if (child == 0) {
-    ::alarm(kDeadline);
-    try {
-      body();
-    } catch (const std::exception& error) {
-      ADD_FAILURE() << "in the child: " << error.what();
-    }
-    std::fflush(nullptr);
-    ::_exit(::testing::Test::HasFailure() ? 1 : 0);
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  EXPECT_FALSE(WIFSIGNALED(status)) << "the child was ended by signal " << WTERMSIG(status);
-  EXPECT_EQ(WEXITSTATUS(status), 0);
-}
 
 class Fork : public ::testing::Test {
  protected:

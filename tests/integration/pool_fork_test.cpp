@@ -1,21 +1,17 @@
 #include <atomic>
 #include <chrono>
-#include <cstdio>
-#include <exception>
 #include <functional>
 #include <latch>
 #include <memory>
 #include <optional>
-#include <stdexcept>
 #include <string>
-#include <sys/wait.h>
 #include <thread>
-#include <unistd.h>
 #include <utility>
 #include <vector>
 
 #include "sqlane/error.hpp"
 #include "sqlane/pool.hpp"
+#include "support/forked_child.hpp"
 #include "support/sanitizers.hpp"
 #include "support/workshop.hpp"
 
@@ -25,46 +21,15 @@ namespace sqlane {
 namespace {
 
 using std::chrono::milliseconds;
+using testing::end_child;
+using testing::expect_good_end;
+using testing::fork_with_deadline;
+using testing::in_child;
 using testing::Tool;
 using testing::Workshop;
 
 using ToolPool = Pool<Tool>;
 using Lease = ToolPool::Lease;
-
-constexpr unsigned kDeadline = 30;  // seconds; the kernel ends a child that hangs
-
-// Expects that the child comes to its end, and all that it expects itself.
-void expect_good_end(pid_t child) {
-  int status = 0;
-  ASSERT_EQ(::waitpid(child, &status, 0), child);
-  EXPECT_FALSE(WIFSIGNALED(status)) << "the child was ended by signal " << WTERMSIG(status);
-  EXPECT_EQ(WEXITSTATUS(status), 0);
-}
-
-[[noreturn]] void end_child() {
-  std::fflush(nullptr);
-  ::_exit(::testing::Test::HasFailure() ? 1 : 0);
-}
-
-// 0 in the child.
-pid_t fork_with_deadline() {
-  std::fflush(nullptr);
-  const pid_t child = ::fork();
-  if (child < 0) throw std::runtime_error("no process");
-  if (child == 0) ::alarm(kDeadline);
-  return child;
-}
-
-void in_child(const std::function<void()>& body) {
-  const pid_t child = fork_with_deadline();
-  if (child > 0) return expect_good_end(child);
-  try {
-    body();
-  } catch (const std::exception& error) {
-    ADD_FAILURE() << "in the child: " << error.what();
-  }
-  end_child();
-}
 
 void use(const Lease& lease) { const Tool::Use use(*lease); }
 

@@ -7,13 +7,13 @@
 #include <limits>
 #include <sqlite3.h>
 #include <string>
-#include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
 #include <vector>
 
 #include "support/expect_error.hpp"
 #include "support/files.hpp"
+#include "support/forked_child.hpp"
 #include "support/queued_writes.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -23,6 +23,7 @@ namespace {
 using namespace std::chrono_literals;
 using testing::contents_of;
 using testing::error_of;
+using testing::in_child;
 using testing::mentions;
 using testing::QueuedWrites;
 using testing::TemporaryFolder;
@@ -189,23 +190,6 @@ TEST(Process, IsConfiguredBeforeAnotherThreadOpensADatabaseOrNotAtAll) {
     Database db = Database::in_memory();
     EXPECT_EQ(counts_memory(), !is_configured);
   });
-}
-
-void in_child(const std::function<void()>& body) {
-  const pid_t child = ::fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
-    ::alarm(kDeadline);
-    try {
-      body();
-    } catch (const std::exception& error) {
-      ADD_FAILURE() << "in the child: " << error.what();
-    }
-    ::_exit(::testing::Test::HasFailure() ? 1 : 0);
-  }
-  int status = -1;
-  ::waitpid(child, &status, 0);
-  EXPECT_EQ(status, 0);
 }
 
 TEST(Process, LeavesItsConfigurationToAChildOfFork) {

@@ -1,17 +1,15 @@
 #include <chrono>
-#include <cstdio>
 #include <filesystem>
 #include <future>
 #include <latch>
 #include <memory>
 #include <string>
-#include <sys/wait.h>
 #include <thread>
-#include <unistd.h>
 #include <vector>
 
 #include "support/expect_error.hpp"
 #include "support/foreign_connection.hpp"
+#include "support/forked_child.hpp"
 #include "support/open_files.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -277,11 +275,7 @@ TEST_F(RegistryOfTwo, LeavesWhatSomebodyHasAtItsEnd) {
 TEST_F(RegistryOfTwo, LeavesAChildOfForkNothingToUse) {
   auto notes = registry->get("notes");
   notes->execute("CREATE TABLE t (a)");
-  std::fflush(nullptr);
-  const pid_t child = ::fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
-    ::alarm(30);  // seconds; the kernel ends a child that hangs
+  testing::in_child([&] {
     EXPECT_THROW(use("notes"), UsageError);
     EXPECT_THROW(registry->add("new", {}), UsageError);
     EXPECT_THROW(registry->remove("cache"), UsageError);
@@ -290,12 +284,7 @@ TEST_F(RegistryOfTwo, LeavesAChildOfForkNothingToUse) {
     EXPECT_THROW(registry->close(), UsageError);
     registry.reset();
     notes.reset();
-    std::fflush(nullptr);
-    ::_exit(HasFailure() ? 1 : 0);
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  EXPECT_EQ(status, 0);
+  });
   EXPECT_NO_THROW(notes->execute("INSERT INTO t VALUES (1)"));
   EXPECT_TRUE(std::filesystem::exists(path_of("notes").string() + "-wal"));
 }
