@@ -76,6 +76,13 @@ TEST_F(OpeningFaults, RefuseAFileSystemThatCannotHaveALog) {
   EXPECT_FALSE(error.is_retryable());
 }
 
+TEST_F(OpeningFaults, SayThatTheFolderIsWriteProtected) {
+  const FaultInjection fault({.call = Call::step, .sql = "schema_version", .code = SQLITE_READONLY_DIRECTORY});
+  const OpenError error = refusal();
+  EXPECT_EQ(error.extended_code(), SQLITE_READONLY_DIRECTORY);
+  EXPECT_TRUE(mentions(error, "folder is write-protected")) << error.what();
+}
+
 TEST_F(OpeningFaults, RefuseAnEngineThatIsTooOld) {
   testing::pretend_version(3'037'001);
   EXPECT_TRUE(mentions(refusal(), "3.37.2"));
