@@ -1,7 +1,8 @@
 # Checks at build time whether SQL fits the schema that migrations make.
 
-# The .sql files of folders and of those below, as absolute paths; a build looks for new ones.
-function(_sqlane_find_sql output)
+# The .sql files of folders and of those below, as absolute paths; a build looks for new ones. With them comes the file
+# `list`, made here: it is new whenever one has come or gone, which no time of those that are there tells.
+function(_sqlane_find_sql output list)
   set(patterns "")
   foreach(folder IN LISTS ARGN)
     if(NOT IS_DIRECTORY ${folder})
@@ -10,7 +11,8 @@ function(_sqlane_find_sql output)
     list(APPEND patterns ${folder}/*.sql)
   endforeach()
   file(GLOB_RECURSE files CONFIGURE_DEPENDS ${patterns})
-  set(${output} ${files} PARENT_SCOPE)
+  file(CONFIGURE OUTPUT ${list} CONTENT "@files@\n" @ONLY)
+  set(${output} ${files} ${list} PARENT_SCOPE)
 endfunction()
 
 # sqlane_check_sql(target MIGRATIONS folder QUERIES folder…)
@@ -33,8 +35,8 @@ function(sqlane_check_sql target)
     get_filename_component(folder ${folder} ABSOLUTE)
     list(APPEND queries ${folder})
   endforeach()
-  _sqlane_find_sql(files ${migrations} ${queries})
   set(stamp ${CMAKE_CURRENT_BINARY_DIR}/${target}_check_sql.stamp)
+  _sqlane_find_sql(files ${stamp}.files ${migrations} ${queries})
   add_custom_command(OUTPUT ${stamp}
     COMMAND sqlane::cli check-sql ${migrations} ${queries}
     COMMAND ${CMAKE_COMMAND} -E touch ${stamp}
@@ -60,7 +62,8 @@ function(sqlane_check_registered_sql target)
     message(FATAL_ERROR "sqlane_check_registered_sql(): ${target} is no library that a program can link")
   endif()
   get_filename_component(migrations ${arg_MIGRATIONS} ABSOLUTE)
-  _sqlane_find_sql(files ${migrations})
+  set(stamp ${CMAKE_CURRENT_BINARY_DIR}/${target}_check_registered_sql.stamp)
+  _sqlane_find_sql(files ${stamp}.files ${migrations})
   set(program ${target}_check_registered_sql_program)
   add_executable(${program} ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/check_registered_sql.cpp)
   target_compile_features(${program} PRIVATE cxx_std_20)
@@ -70,7 +73,6 @@ function(sqlane_check_registered_sql target)
     target_link_options(${program} PRIVATE $<$<PLATFORM_ID:Linux>:LINKER:--no-as-needed>)
     target_link_libraries(${program} PRIVATE ${target} sqlane::sqlane)
   endif()
-  set(stamp ${CMAKE_CURRENT_BINARY_DIR}/${target}_check_registered_sql.stamp)
   add_custom_command(OUTPUT ${stamp}
     COMMAND ${program} ${migrations}
     COMMAND ${CMAKE_COMMAND} -E touch ${stamp}

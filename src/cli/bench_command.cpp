@@ -14,7 +14,9 @@
 
 #include "cli/bench.hpp"
 #include "cli/bench_report.hpp"
+#include "cli/format.hpp"
 #include "cli/interruption.hpp"
+#include "cli/no_nan.hpp"
 #include "cli/subcommand.hpp"
 
 namespace sqlane::cli {
@@ -82,7 +84,7 @@ int bench(const Arguments& arguments, Console& console) {
   const std::vector<Recommendation> recommendations = recommend(found);
   if (svg) svg->write(draw_svg(chart_of(found)));
   if (arguments.as_json) {
-    console.out << to_json(found, recommendations).dump(2) << "\n";
+    console.out << format_json(to_json(found, recommendations)) << "\n";
     return kExitSuccess;
   }
   for (const ScreenLine& line : bench_lines(found, recommendations, console.columns)) {
@@ -104,6 +106,7 @@ void add_bench(CLI::App& app, Run& run) {
   command->add_option("FILE", arguments->file, "The database")->required();
   command->add_option("--seconds", arguments->seconds, "How long each of some 25 measurements lasts")
       ->check(CLI::Range(0.001, 3600.0))
+      ->check(no_nan())
       ->capture_default_str();
   command->add_option("--seed", arguments->seed, "For the order of reads; by default another one each time");
   command->add_option("--svg", arguments->svg, "Draws the curves into this file");

@@ -5,12 +5,13 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
-#include <fstream>
+#include <fcntl.h>
 #include <span>
 #include <sqlane/sqlane.hpp>
 #include <sys/stat.h>
 #include <system_error>
 #include <tuple>
+#include <unistd.h>
 #include <utility>
 
 #include "cli/wal_reader.hpp"
@@ -36,11 +37,13 @@ std::uint64_t size_of(const fs::path& file) {
   return error ? 0 : bytes;
 }
 
-std::string first_bytes(const fs::path& file, std::size_t count) {
+// Never waits, whatever has that name.
+std::string first_bytes(const fs::path& path, std::size_t count) {
   std::string bytes(count, '\0');
-  std::ifstream stream(file, std::ios::binary);
-  stream.read(bytes.data(), static_cast<std::streamsize>(count));
-  bytes.resize(static_cast<std::size_t>(stream.gcount()));
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  const ssize_t size = file < 0 ? 0 : ::read(file, bytes.data(), count);
+  if (file >= 0) ::close(file);
+  bytes.resize(static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
   return bytes;
 }
 
@@ -66,9 +69,16 @@ bool is_hot(const fs::path& journal) {
 
 // Before the database is opened: a file that is closed would take its locks along.
 FileFacts look_at(const fs::path& file) {
+  const auto refuse = [&](const std::string& reason) {
+    throw OpenError("cannot open \"" + file.string() + "\": " + reason);
+  };
   struct stat status {};
-  if (::stat(file.c_str(), &status) != 0) {
-    throw OpenError("cannot open \"" + file.string() + "\": " + std::generic_category().message(errno));
+  if (::lstat(file.c_str(), &status) != 0) refuse(std::generic_category().message(errno));
+  if (S_ISLNK(status.st_mode)) refuse("it is a symbolic link; check the file that it points to");
+  if (S_ISDIR(status.st_mode)) refuse("it is a directory");
+  if (!S_ISREG(status.st_mode)) refuse("it is not a regular file");
+  if (::faccessat(AT_FDCWD, file.c_str(), R_OK, AT_EACCESS) != 0) {
+    refuse("it cannot be read: " + std::generic_category().message(errno));
   }
   FileFacts facts;
   facts.bytes = static_cast<std::uint64_t>(status.st_size);
@@ -192,11 +202,14 @@ std::optional<DatabaseHeader> parse_database_header(std::string_view bytes) {
 
 CheckReport check_database(const CheckOptions& options) {
   CheckReport report{.file = options.file, .facts = look_at(options.file)};
-  report.findings = judge_file(report.facts);
-  const bool is_database = report.facts.header.has_value() || (report.facts.bytes == 0 && report.facts.log_bytes > 0);
-  if (!is_database && !fs::is_directory(options.file)) return report;
+  // An empty one is not opened: SQLite would delete a log or a journal that is beside it.
+  if (!report.facts.header) {
+    report.findings = judge_file(report.facts);
+    return report;
+  }
+  std::vector<CheckFinding> about_contents;
   const auto cannot_be_read = [&](const Error& error, std::string advice) {
-    report.findings.push_back(
+    about_contents.push_back(
         {Judgement::wrong, "contents", "they cannot be read: " + reason_of(error), {}, std::move(advice)});
   };
   try {
@@ -204,7 +217,8 @@ CheckReport check_database(const CheckOptions& options) {
         Database::open(options.file, {.mode = OpenMode::read_only, .readers = 1, .page_cache = std::size_t{64} << 20U});
     ContentFacts facts{.is_quick = options.is_quick};
     read_contents(options, database, facts);
-    for (CheckFinding& finding : judge_contents(facts)) report.findings.push_back(std::move(finding));
+    about_contents = judge_contents(facts);
+    report.facts.is_read_whole = facts.damage.empty();
     report.contents = std::move(facts);
   } catch (const OpenError& error) {
     if (error.code() == kCorrupt || error.code() == kNotADatabase) {
@@ -216,6 +230,8 @@ CheckReport check_database(const CheckOptions& options) {
       throw;
     }
   }
+  report.findings = judge_file(report.facts);
+  for (CheckFinding& finding : about_contents) report.findings.push_back(std::move(finding));
   return report;
 }
 

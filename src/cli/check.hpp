@@ -49,6 +49,7 @@ struct FileFacts {
   bool has_log_index = false;  // -shm
   std::uint64_t journal_bytes = 0;
   bool is_journal_hot = false;  // it has a header, so a transaction has not come to its end
+  bool is_read_whole = false;   // by SQLite, under its lock, without finding damage
 };
 
 struct IndexFacts {

@@ -27,8 +27,7 @@ int check(const Arguments& arguments, Console& console) {
     report = check_database(options);
   }
   if (arguments.is_json) {
-    // Messages of a damaged file may hold any bytes.
-    console.out << to_json(report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+    console.out << format_json(to_json(report)) << "\n";
   } else {
     console.out << format_check(report, console);
   }

@@ -5,6 +5,7 @@
 
 #include "cli/check.hpp"
 #include "cli/format.hpp"
+#include "cli/sql_name.hpp"
 
 // What a check makes of what it has seen. Pure.
 namespace sqlane::cli {
@@ -37,8 +38,11 @@ CheckFinding judge_size(const FileFacts& facts) {
             "it is another program's, encrypted, or its beginning was overwritten; restore it from a backup"};
   }
   const std::uint64_t expected = std::uint64_t{facts.header->page_count} * facts.header->page_size;
-  // What is in a log need not be in the file yet.
-  if (facts.header->is_page_count_valid && facts.log_bytes == 0 && facts.bytes < expected) {
+  // What is in a log need not be in the file yet, and of a transaction that goes on
+  // the first page comes before those behind the end. Nor were size and header
+  // looked at in one moment, as SQLite does it.
+  const bool is_settled = facts.log_bytes == 0 && !facts.is_journal_hot && !facts.is_read_whole;
+  if (facts.header->is_page_count_valid && is_settled && facts.bytes < expected) {
     return {Judgement::wrong,
             kFile,
             fmt::format("it is cut off: {} of {} bytes are there", facts.bytes, expected),
@@ -70,6 +74,13 @@ CheckFinding judge_access(std::uint32_t mode) {
 
 CheckFinding judge_log(const FileFacts& facts) {
   const std::string size = format_bytes(facts.log_bytes);
+  if (facts.bytes == 0 && facts.log != LogState::none) {
+    return {Judgement::wrong,
+            kLog,
+            fmt::format("{}, beside an empty file: SQLite deletes it as soon as the file is opened", size),
+            {},
+            "move it away before anything else, with a copy; what was committed last may be in it alone"};
+  }
   switch (facts.log) {
     case LogState::none: return {Judgement::ok, kLog, "none: all that is committed is in the file"};
     case LogState::unreadable:
@@ -187,7 +198,7 @@ CheckFinding judge_indexes(const ContentFacts& facts) {
   std::vector<std::string> drops;
   for (const auto& [index, by] : doubled) {
     details.push_back(fmt::format("{}: {} does the same", index, by));
-    drops.push_back(fmt::format("DROP INDEX {}", index));
+    drops.push_back(fmt::format("DROP INDEX {}", quote_name(index)));
   }
   return {Judgement::notable, kIndexes,
           fmt::format("{} superfluous, at the cost of every write",

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/format.hpp"
+#include "cli/screen.hpp"
 
 namespace sqlane::cli {
 namespace {
@@ -27,7 +28,8 @@ Word word_for(Judgement judgement) {
 constexpr std::size_t kMargin = 34;  // of what is said about a finding
 
 // Broken at blanks, so that no line is longer than `width`; those after the first begin with `indent` blanks.
-std::string wrap(const std::string& text, std::size_t width, std::size_t indent) {
+std::string wrap(const std::string& raw, std::size_t width, std::size_t indent) {
+  const std::string text = printable(raw);
   const std::size_t room = std::max<std::size_t>(width, indent + 20) - indent;
   std::string wrapped;
   std::size_t at = 0;
@@ -70,7 +72,8 @@ std::string summary(const CheckReport& report) {
 
 std::string format_check(const CheckReport& report, const Console& console) {
   const std::size_t width = std::min<std::size_t>(console.columns, 120);
-  std::string text = paint(console, Color::bold, report.file.string()) + "  " + format_bytes(report.facts.bytes) + "\n";
+  std::string text =
+      paint(console, Color::bold, printable(report.file.string())) + "  " + format_bytes(report.facts.bytes) + "\n";
   if (report.contents) text += wrap(describe_settings(*report.contents), width, 0) + "\n";
   text += "\n";
   for (const CheckFinding& finding : report.findings) {

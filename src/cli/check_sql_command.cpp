@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cli/findings.hpp"
+#include "cli/format.hpp"
 #include "cli/subcommand.hpp"
 
 namespace sqlane::cli {
@@ -30,7 +31,7 @@ int check_sql(const Arguments& arguments, Console& console) {
     findings.insert(findings.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
   }
   if (arguments.as_json) {
-    console.out << nlohmann::json{{"version", migrations.newest()}, {"findings", to_json(findings)}}.dump(2) << "\n";
+    console.out << format_json({{"version", migrations.newest()}, {"findings", to_json(findings)}}) << "\n";
   } else if (findings.empty()) {
     console.out << fmt::format("All queries fit the schema at version {}.\n", migrations.newest());
   } else {

@@ -38,6 +38,9 @@ bool is_there(const fs::path& file) {
 BackupReport restore(const CopyArguments& arguments, const BackupOptions& options) {
   if (!is_there(arguments.file)) {
     const Database source = Database::open(arguments.other, {.mode = OpenMode::read_only});
+    if (source.query_one<std::int64_t>("PRAGMA page_count") == 0) {
+      throw OpenError("cannot restore \"" + arguments.other.string() + "\": it is empty");
+    }
     return source.backup_to(arguments.file, options);
   }
   const auto open = [&] {
@@ -93,12 +96,11 @@ int run_copy(CopyDirection direction, const CopyArguments& arguments, Console& c
   }
   const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - began;
   if (arguments.is_json) {
-    console.out << nlohmann::json{{"file", arguments.file.string()},
-                                  {is_backup ? "to" : "from", arguments.other.string()},
-                                  {"bytes", report.bytes},
-                                  {"verified", is_verified},
-                                  {"seconds", taken.count()}}
-                       .dump(2)
+    console.out << format_json({{"file", arguments.file.string()},
+                                {is_backup ? "to" : "from", arguments.other.string()},
+                                {"bytes", report.bytes},
+                                {"verified", is_verified},
+                                {"seconds", taken.count()}})
                 << "\n";
     return kExitSuccess;
   }

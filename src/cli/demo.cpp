@@ -19,6 +19,10 @@ std::uintmax_t wal_bytes(const fs::path& file) {
   return none ? 0 : size;
 }
 
+void expect_going_on(const DemoOptions& options) {
+  if (options.stop.stop_requested()) throw InterruptedError("a stop was requested during the demo");
+}
+
 std::string check_integrity(Database& db) { return db.query_one<std::string>("PRAGMA integrity_check(1)"); }
 
 void expect_coordinate_systems(Database& db) {
@@ -61,7 +65,8 @@ DemoReport run_demo(const DemoOptions& options, DemoListener& listener) {
 
   LoadPlan plan{.threads = options.threads,
                 .length = std::chrono::duration<double>(options.seconds),
-                .writes_percent = options.writes_percent};
+                .writes_percent = options.writes_percent,
+                .stop = options.stop};
   std::vector<CrsKey> keys;
   {
     Database db = Database::open(file);
@@ -93,9 +98,11 @@ DemoReport run_demo(const DemoOptions& options, DemoListener& listener) {
         subject, plan, [&](const LoadGlance& glance) { listener.glance(subject.name(), glance, wal_bytes(file)); });
     db.close();
   }
+  expect_going_on(options);
   PeerSubject peer(peer_file);
   report.peer = run_load(peer, plan,
                          [&](const LoadGlance& glance) { listener.glance(peer.name(), glance, wal_bytes(peer_file)); });
+  expect_going_on(options);
 
   Database db = Database::open(file);
   for (const auto& of_worker : report.sqlane.acknowledged) report.acknowledged += of_worker.size();

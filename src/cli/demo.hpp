@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 #include "cli/load.hpp"
@@ -17,6 +18,7 @@ struct DemoOptions {
   double seconds = 5;
   std::size_t threads = 100;
   int writes_percent = 10;
+  std::stop_token stop{};  // ends it with InterruptedError; the private copy is gone
 };
 
 struct DemoReport {

@@ -6,6 +6,9 @@
 #include <string>
 
 #include "cli/demo.hpp"
+#include "cli/format.hpp"
+#include "cli/interruption.hpp"
+#include "cli/no_nan.hpp"
 #include "cli/report.hpp"
 #include "cli/subcommand.hpp"
 
@@ -41,11 +44,20 @@ class Narrator final : public DemoListener {
   std::chrono::duration<double> next_line_{};
 };
 
-int demo(const DemoOptions& options, bool as_json, Console& console) {
+int demo(DemoOptions options, bool as_json, Console& console) {
+  const Interruption interruption;
+  options.stop = interruption.token();
   Narrator narrator(console, as_json);
-  const DemoReport report = run_demo(options, narrator);
+  DemoReport report;
+  try {
+    report = run_demo(options, narrator);
+  } catch (const InterruptedError&) {
+    if (!interruption.token().stop_requested()) throw;
+    console.err << (console.is_terminal ? "\n" : "") << "sqlane: interrupted\n";
+    return kExitInterrupted;
+  }
   if (as_json) {
-    console.out << to_json(report).dump(2) << "\n";
+    console.out << format_json(to_json(report)) << "\n";
   } else {
     console.out << (console.is_terminal ? "\n" : "") << format_report(report);
   }
@@ -69,6 +81,7 @@ void add_demo(CLI::App& app, Run& run) {
                       "The database, made if missing; by default a private copy of PROJ's. Visits are added to it.");
   command->add_option("--seconds", options.seconds, "How long each of the two loads lasts")
       ->check(CLI::Range(0.05, 3600.0))
+      ->check(no_nan())
       ->capture_default_str();
   command->add_option("--threads", options.threads, "How many threads")
       ->check(CLI::Range(1, 1000))

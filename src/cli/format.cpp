@@ -1,6 +1,7 @@
 #include "cli/format.hpp"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 namespace sqlane::cli {
 
@@ -22,6 +23,10 @@ std::string format_bytes(std::uintmax_t bytes) {
   if (count < 1e6) return fmt::format("{:.1f} kB", count / 1e3);
   if (count < 1e9) return fmt::format("{:.1f} MB", count / 1e6);
   return fmt::format("{:.2f} GB", count / 1e9);
+}
+
+std::string format_json(const nlohmann::json& json, JsonLayout layout) {
+  return json.dump(layout == JsonLayout::indented ? 2 : -1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 }  // namespace sqlane::cli

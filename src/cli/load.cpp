@@ -138,7 +138,7 @@ class Load {
                             static_cast<std::size_t>(std::max(0, waiting_writers_.load(std::memory_order_relaxed)))});
       seen = operations;
       last = now;
-      if (now >= end) return;
+      if (now >= end || plan_.stop.stop_requested()) return;
     }
   }
 

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@ struct LoadPlan {
   int writes_percent = 10;
   std::int64_t run = 1;
   const std::vector<CrsKey>* keys = nullptr;  // not empty
+  std::stop_token stop{};                     // ends it before its time
 };
 
 // How it stands while it runs.

@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -10,6 +11,7 @@
 #include <string>
 
 #include "cli/findings.hpp"
+#include "cli/format.hpp"
 #include "cli/interruption.hpp"
 #include "cli/migration_report.hpp"
 #include "cli/new_migration.hpp"
@@ -36,7 +38,7 @@ struct Arguments {
 
 void print(Console& console, const Arguments& arguments, const std::string& text,
            const std::function<nlohmann::json()>& json) {
-  console.out << (arguments.as_json ? json().dump(2) + "\n" : text);
+  console.out << (arguments.as_json ? format_json(json()) + "\n" : text);
 }
 
 int make(const Arguments& arguments, Console& console) {
@@ -57,11 +59,13 @@ int status(const Arguments& arguments, Console& console) {
 int migrate(const Arguments& arguments, Console& console,
             const std::function<std::optional<std::int32_t>(const MigrationStatus&)>& target) {
   const Migrations migrations = Migrations::from_folder(arguments.folder);
-  if (arguments.is_dry_run && !fs::exists(arguments.database)) {  // as a new one would be
+  if (!fs::exists(arguments.database)) {  // what cannot be done to a new one makes none
     const Database db = Database::in_memory();
     const auto steps = plan_migrations(db, migrations, target(migration_status(db, migrations)));
-    print(console, arguments, format_plan(steps), [&] { return to_json(std::span(steps)); });
-    return kExitSuccess;
+    if (arguments.is_dry_run) {
+      print(console, arguments, format_plan(steps), [&] { return to_json(std::span(steps)); });
+      return kExitSuccess;
+    }
   }
   const OpenMode mode = arguments.is_dry_run ? OpenMode::read_only : OpenMode::create;
   Database db = Database::open(arguments.database, {.mode = mode, .readers = 1});
@@ -72,18 +76,23 @@ int migrate(const Arguments& arguments, Console& console,
     return kExitSuccess;
   }
   const Interruption interruption;
-  ProgressLine line(console);
-  const auto show = [&](const MigrationProgress& progress) {
-    if (!arguments.as_json) line.show(fraction_of(progress), format_progress(progress));
-  };
-  const MigrationReport report =
-      db.migrate(migrations, {.target = version,
-                              .atomicity = arguments.is_all_in_one ? Atomicity::all : Atomicity::each,
-                              .backup_folder = arguments.backup_folder,
-                              .application_id = arguments.application_id,
-                              .on_progress = show,
-                              .stop = interruption.token()});
-  line.clear();
+  MigrationReport report;
+  try {
+    ProgressLine line(console);
+    const auto show = [&](const MigrationProgress& progress) {
+      if (!arguments.as_json) line.show(fraction_of(progress), format_progress(progress));
+    };
+    report = db.migrate(migrations, {.target = version,
+                                     .atomicity = arguments.is_all_in_one ? Atomicity::all : Atomicity::each,
+                                     .backup_folder = arguments.backup_folder,
+                                     .application_id = arguments.application_id,
+                                     .on_progress = show,
+                                     .stop = interruption.token()});
+  } catch (const InterruptedError& error) {
+    if (!interruption.token().stop_requested()) throw;
+    console.err << "sqlane: interrupted; the steps before are done: " << error.what() << "\n";
+    return kExitInterrupted;
+  }
   print(console, arguments, format_report(console, report), [&] { return to_json(report); });
   db.close();
   return kExitSuccess;
@@ -164,7 +173,9 @@ class Subcommand {
     return *this;
   }
   Subcommand& version(const char* description) {
-    command_.add_option("VERSION", arguments_->version, description)->required()->check(CLI::NonNegativeNumber);
+    command_.add_option("VERSION", arguments_->version, description)
+        ->required()
+        ->check(CLI::Range(0, std::numeric_limits<std::int32_t>::max()));
     return *this;
   }
   // What those that migrate have in common.
@@ -211,7 +222,7 @@ void add_migrate(CLI::App& app, Run& run) {
   undo.database().folder().running();
   undo.command()
       .add_option("--steps", undo.arguments().steps, "How many")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(1, std::numeric_limits<std::int32_t>::max()))
       ->capture_default_str();
   Subcommand(command, run, "to", "Goes up or down to a version.", "to app.db migrations 3 --dry-run", &to)
       .database()

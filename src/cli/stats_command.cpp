@@ -8,7 +8,9 @@
 #include <unistd.h>
 #include <vector>
 
+#include "cli/format.hpp"
 #include "cli/interruption.hpp"
+#include "cli/no_nan.hpp"
 #include "cli/stats_report.hpp"
 #include "cli/subcommand.hpp"
 #include "cli/workload.hpp"
@@ -52,7 +54,7 @@ void print(Console& console, const std::vector<ScreenLine>& lines) {
 int stats(const Arguments& arguments, Console& console) {
   const FileStats stats = read_file_stats(arguments.file, kSizesLimit);
   if (arguments.as_json) {
-    console.out << to_json(stats, arguments.tables).dump(2) << "\n";
+    console.out << format_json(to_json(stats, arguments.tables)) << "\n";
   } else {
     print(console, stats_lines(stats, layout_now(arguments, console)));
   }
@@ -73,7 +75,7 @@ int watch(const Arguments& arguments, Console& console) {
   Workload last;
   watch_workload(options, pace, [&](const Workload& workload) {
     if (arguments.as_json) {
-      console.out << to_json(workload, arguments.tables).dump() << "\n" << std::flush;
+      console.out << format_json(to_json(workload, arguments.tables), JsonLayout::one_line) << "\n" << std::flush;
     } else if (console.is_terminal) {
       if (!screen) screen = std::make_unique<LiveScreen>(console);
       const ScreenSize size = size_now(console);
@@ -103,6 +105,7 @@ void add_stats(CLI::App& app, Run& run) {
   CLI::Option* const watching = command->add_flag("--watch", arguments->is_watching, "A live screen of its workload");
   command->add_option("--interval", arguments->interval, "Seconds between two looks")
       ->check(CLI::Range(0.05, 3600.0))
+      ->check(no_nan())
       ->needs(watching)
       ->capture_default_str();
   command->add_option("--count", arguments->count, "Ends after so many intervals; 0: only by Ctrl-C")

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <sqlane/error.hpp>
+#include <system_error>
 #include <utility>
 
 #include "cli/log_files.hpp"
@@ -40,6 +41,7 @@ class Watch {
       if (!pace_.sleep(std::min<nanoseconds>(step_, end - now))) return false;
       look_at_log();
     }
+    expect_file();
     finish_interval();
     return true;
   }
@@ -47,6 +49,13 @@ class Watch {
   [[nodiscard]] const Workload& workload() const { return workload_; }
 
  private:
+  // Nothing would come any more, and that would look like rest.
+  void expect_file() const {
+    std::error_code error;
+    if (std::filesystem::exists(options_.path, error)) return;
+    throw OpenError("\"" + options_.path.string() + "\" is not there any more");
+  }
+
   void look_at_log() {
     const LogFile file(options_.path);
     const LogAdvance advance = reader_.advance(file.reader());

@@ -102,6 +102,17 @@ void expect_known_log(const fs::path& path, const fs::path& database) {
   }
 }
 
+// A database has its first page before it has a log. Beside a file that lost all it
+// had, the log may be what is left; and SQLite would delete it, even where it only reads.
+void expect_no_orphaned_log(const fs::path& path, const fs::path& database) {
+  const std::string log = database.string() + "-wal";
+  struct stat status {};
+  if (::lstat(log.c_str(), &status) != 0 || status.st_size == 0) return;
+  if (::lstat(database.c_str(), &status) != 0 || status.st_size != 0) return;
+  refuse(path, "it is empty, and SQLite would delete \"" + log +
+                   "\", which is not: what was committed last may be in there alone; move that away");
+}
+
 }  // namespace
 
 bool supports_wal(long type) noexcept {
@@ -133,6 +144,7 @@ fs::path prepare_database_file(const fs::path& path, OpenMode mode) {
     refuse(path, "it cannot be written: " + describe(errno));
   expect_shared_memory(path, absolute.parent_path());
   expect_known_log(path, absolute);
+  if (mode == OpenMode::read_only) expect_no_orphaned_log(path, absolute);
   return absolute;
 }
 
@@ -145,6 +157,7 @@ fs::path find_database_file(const fs::path& path) {
     refuse(path, "it cannot be read: " + describe(errno));
   }
   expect_known_log(path, absolute);
+  expect_no_orphaned_log(path, absolute);
   return absolute;
 }
 

@@ -4,12 +4,14 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <sys/stat.h>
 #include <vector>
 
 #include "cli/console.hpp"
 #include "run_command.hpp"
 #include "support/files.hpp"
 #include "support/foreign_connection.hpp"
+#include "support/permissions.hpp"
 #include "support/sample_notes.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -75,6 +77,16 @@ TEST(CheckJudgement, OfAFile) {
          f.log = LogState::readable;
        }),
        "file", Judgement::ok},
+      {"the rest comes, or the journal undoes it", with([](FileFacts& f) {
+         f.bytes -= 1;
+         f.is_journal_hot = true;
+       }),
+       "file", Judgement::ok},
+      {"it has grown between two looks", with([](FileFacts& f) {
+         f.bytes -= 1;
+         f.is_read_whole = true;
+       }),
+       "file", Judgement::ok},
       {"private", sound, "access", Judgement::ok},
       {"of a group", with([](FileFacts& f) { f.mode = 0660; }), "access", Judgement::ok},
       {"read by all", with([](FileFacts& f) { f.mode = 0644; }), "access", Judgement::notable},
@@ -86,6 +98,7 @@ TEST(CheckJudgement, OfAFile) {
       {"nearly so", with_log(15 * kMegabyte, LogState::readable), "write-ahead log", Judgement::ok},
       {"no log at all", with_log(8192, LogState::unreadable), "write-ahead log", Judgement::wrong},
       {"another's log", with_log(8192, LogState::other_size), "write-ahead log", Judgement::wrong},
+      {"a log beside nothing", {.log_bytes = 8192, .log = LogState::other_size}, "write-ahead log", Judgement::wrong},
       {"a log beside a rollback database", with([](FileFacts& f) {
          f.log_bytes = 8192;
          f.log = LogState::readable;
@@ -162,6 +175,11 @@ TEST(CheckJudgement, FindsIndexesThatOthersDouble) {
   EXPECT_EQ(find_doubled(special), Doubled());
 }
 
+TEST(CheckJudgement, AdvisesSqlThatDropsIndexesAlone) {
+  ContentFacts facts{.page_size = 4096, .indexes = {index("a; DROP TABLE \"t\"", {"x"}), index("b", {"x", "y"})}};
+  EXPECT_EQ(about(judge_contents(facts), "indexes").advice, "DROP INDEX \"a; DROP TABLE \"\"t\"\"\"");
+}
+
 TEST(CheckJudgement, ReadsAHeader) {
   const TemporaryFolder folder;
   ForeignConnection db(folder / "a.db");
@@ -232,6 +250,64 @@ TEST_F(Check, KnowsAFileThatIsCutOffEmptyOrSomethingElse) {
     EXPECT_TRUE(contains(outcome.out, verdict)) << outcome.out;
     EXPECT_EQ(outcome.err, "");
   }
+}
+
+// SQLite deletes what is beside an empty file, by reading it alone.
+TEST_F(Check, LeavesALogAloneThatOutlivedItsDatabase) {
+  {
+    ForeignConnection other(file);
+    other.ask("PRAGMA wal_autocheckpoint=0");
+    other.ask("CREATE TABLE in_the_log (x)");
+    fs::copy_file(beside(file, "-wal"), folder / "kept");
+  }
+  fs::remove(beside(file, "-shm"));
+  fs::rename(folder / "kept", beside(file, "-wal"));
+  write_bytes(file, "");
+  const Outcome outcome = check();
+  EXPECT_EQ(outcome.code, kExitFindings);
+  EXPECT_TRUE(contains(outcome.out, "beside an empty file")) << outcome.out;
+}
+
+TEST_F(Check, LeavesAJournalAloneThatOutlivedItsDatabase) {
+  write_bytes(file, "");
+  write_bytes(beside(file, "-journal"), "\xd9\xd5\x05\xf9\x20\xa1\x63\xd7 and so on");
+  EXPECT_EQ(check().code, kExitFindings);
+}
+
+// What a pipe or a device says would come from somebody else, or never.
+TEST_F(Check, NeverWaitsForWhatIsNoFile) {
+  const fs::path pipe = folder / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  for (const fs::path& path : {pipe, fs::path("/dev/null")}) {
+    const Outcome outcome = run({"check", path});
+    EXPECT_EQ(outcome.code, kExitFailure);
+    EXPECT_EQ(outcome.err, "sqlane: cannot open \"" + path.string() + "\": it is not a regular file\n");
+  }
+  ASSERT_EQ(::mkfifo(beside(file, "-wal").c_str(), 0600), 0);
+  EXPECT_EQ(run({"check", file}).code, kExitSuccess);
+}
+
+TEST_F(Check, SaysOfAFileThatItMayNotReadNoMore) {
+  ASSERT_EQ(::chmod(folder.path().c_str(), 0755), 0);
+  ASSERT_EQ(::chmod(file.c_str(), 0), 0);
+  Outcome outcome{};
+  {
+    const testing::OrdinaryUser user;
+    outcome = run({"check", file});
+  }
+  EXPECT_EQ(outcome.code, kExitFailure);
+  EXPECT_EQ(outcome.err, "sqlane: cannot open \"" + file.string() + "\": it cannot be read: Permission denied\n");
+}
+
+// A name can hold what clears a terminal, and with it the verdict.
+TEST_F(Check, ShowsNoControlCharactersOfTheDatabase) {
+  {
+    ForeignConnection other(file);
+    other.ask("CREATE INDEX \"\033[2J\" ON note (title)");
+  }
+  const Outcome outcome = check();
+  EXPECT_EQ(outcome.out.find('\033'), std::string::npos) << outcome.out;
+  EXPECT_TRUE(contains(outcome.out, "?[2J: note_title does the same")) << outcome.out;
 }
 
 TEST_F(Check, FailsWhereThereIsNothingToCheck) {
@@ -319,7 +395,7 @@ TEST_F(Check, NamesASuperfluousIndex) {
   const Outcome outcome = check();
   EXPECT_EQ(outcome.code, kExitSuccess);
   EXPECT_TRUE(contains(outcome.out, "by_title: note_title does the same")) << outcome.out;
-  EXPECT_TRUE(contains(outcome.out, "DROP INDEX by_title")) << outcome.out;
+  EXPECT_TRUE(contains(outcome.out, "DROP INDEX \"by_title\"")) << outcome.out;
   EXPECT_TRUE(contains(outcome.out, "one thing is worth knowing")) << outcome.out;
 }
 

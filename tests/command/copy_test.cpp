@@ -71,6 +71,27 @@ TEST_F(Copying, TellsInJsonAlone) {
   EXPECT_EQ(nlohmann::json::parse(restored.out)["verified"], true);
 }
 
+// What was done has been done, whatever the path is called.
+TEST_F(Copying, TellsInJsonOfPathsThatAreNotUtf8) {
+  const fs::path odd = folder / "copy\xff.db";
+  const Outcome made = run({"backup", file, odd, "--json"});
+  ASSERT_EQ(made.code, kExitSuccess) << made.err;
+  EXPECT_EQ(nlohmann::json::parse(made.out)["bytes"], fs::file_size(odd));
+  const Outcome restored = run({"restore", file, odd, "--json"});
+  ASSERT_EQ(restored.code, kExitSuccess) << restored.err;
+  EXPECT_EQ(nlohmann::json::parse(restored.out)["file"], file.string());
+}
+
+TEST_F(Copying, RestoresNothingFromAnEmptyFile) {
+  write_bytes(copy, "");
+  for (const fs::path& to : {file, folder / "new.db"}) {
+    const Outcome outcome = run({"restore", to, copy});
+    EXPECT_EQ(outcome.code, kExitFailure) << outcome.out;
+    EXPECT_TRUE(contains(outcome.err, "copy.db\": it is empty\n")) << outcome.err;
+  }
+  EXPECT_FALSE(fs::exists(folder / "new.db"));
+}
+
 TEST_F(Copying, RestoreReplacesWhatIsThere) {
   ASSERT_EQ(run({"backup", file, copy}).code, kExitSuccess);
   const std::string dump = dump_of(file);

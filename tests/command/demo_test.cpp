@@ -1,6 +1,8 @@
 #include "cli/demo.hpp"
 
 #include <algorithm>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -90,6 +92,7 @@ TEST(Demo, RefusesArgumentsThatMakeNoSense) {
                                                     {"demo", "--threads", "0"},
                                                     {"demo", "--writes", "101"},
                                                     {"demo", "--seconds", "soon"},
+                                                    {"demo", "--seconds", "nan"},
                                                     {"demo", "--volume", "11"}}) {
     const Outcome outcome = run(arguments);
     EXPECT_EQ(outcome.code, kExitUsage) << outcome.out;
@@ -112,6 +115,28 @@ TEST(Demo, FailsInOneLineOnAFileThatIsNoDatabase) {
   EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1);
   EXPECT_NE(outcome.err.find("letter.txt"), std::string::npos) << outcome.err;
   EXPECT_TRUE(outcome.out.empty());
+}
+
+// Asks it to stop at its first glance at a load.
+class StopsAtOnce final : public DemoListener {
+ public:
+  void say(const std::string& /*sentence*/) override {}
+  void glance(const std::string& /*subject*/, const LoadGlance& /*glance*/, std::uintmax_t /*wal_bytes*/) override {
+    source.request_stop();
+  }
+
+  std::stop_source source;
+};
+
+TEST(Demo, LeavesNothingWhenItIsStopped) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(::setenv("TMPDIR", folder.path().c_str(), 1), 0);
+  StopsAtOnce listener;
+  EXPECT_THROW(
+      static_cast<void>(run_demo({.seconds = 3600, .threads = 2, .stop = listener.source.get_token()}, listener)),
+      InterruptedError);
+  ASSERT_EQ(::unsetenv("TMPDIR"), 0);
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
 TEST(Demo, NeedsCoordinateSystems) {

@@ -1,8 +1,14 @@
+#include <csignal>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sqlane/sqlane.hpp>
+#include <sstream>
 #include <string>
+#include <unistd.h>
+#include <utility>
+#include <vector>
 
+#include "cli/interruption.hpp"
 #include "run_command.hpp"
 #include "support/expect_error.hpp"
 #include "support/files.hpp"
@@ -184,6 +190,56 @@ TEST_F(MigrateCommand, DrawsABarOnATerminal) {
   const Outcome up = run_with({.is_terminal = true}, {"migrate", "up", database_.string(), migrations_.string()});
   EXPECT_TRUE(mentions(up.out, "\r\033[K[")) << up.out;
   EXPECT_TRUE(mentions(up.out, "0002_add_body.sql: statement 1 of 1")) << up.out;
+}
+
+// A name that was typed wrong makes no file.
+TEST_F(MigrateCommand, MakesNoDatabaseForWhatCannotBeDoneToANewOne) {
+  for (const auto& [what, more] : std::vector<std::pair<std::string, std::vector<std::string>>>{
+           {"down", {}}, {"down", {"--dry-run"}}, {"to", {"3"}}}) {
+    EXPECT_EQ(migrate(what, more).code, kExitFailure) << what;
+    EXPECT_FALSE(fs::exists(database_)) << what;
+  }
+  EXPECT_EQ(migrate("to", {"0"}).code, kExitSuccess);
+}
+
+TEST_F(MigrateCommand, RefusesNumbersThatMakeNoSenseInOneShortLine) {
+  for (const std::vector<std::string>& more : {std::vector<std::string>{"--steps", "0"}, {"--steps", "3000000000"}}) {
+    const Outcome outcome = migrate("down", more);
+    EXPECT_EQ(outcome.code, kExitUsage);
+    EXPECT_LT(outcome.err.size(), 150U) << outcome.err;
+  }
+}
+
+// Presses Ctrl-C, once, when what is written begins the second step.
+class Impatient final : public std::stringbuf {
+ protected:
+  std::streamsize xsputn(const char* text, std::streamsize size) override {
+    const std::streamsize written = std::stringbuf::xsputn(text, size);
+    if (!has_pressed_ && str().find("0003_endless") != std::string::npos) {
+      has_pressed_ = true;
+      ::kill(::getpid(), SIGINT);
+    }
+    return written;
+  }
+
+ private:
+  bool has_pressed_ = false;
+};
+
+TEST_F(MigrateCommand, EndsInterruptedWithTheStepsThatAreWhole) {
+  add("0003_endless.sql",
+      "CREATE TABLE counted AS WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM "
+      "n;");
+  Impatient buffer;
+  std::ostream out(&buffer);
+  std::ostringstream err;
+  Console console{out, err, true};  // a terminal, which is told of every step
+  const std::string database = database_.string();
+  const std::string folder = migrations_.string();
+  const char* const argv[] = {"sqlane", "migrate", "up", database.c_str(), folder.c_str()};
+  EXPECT_EQ(run_command(5, argv, console), kExitInterrupted);
+  EXPECT_TRUE(mentions(err.str(), "sqlane: interrupted; the steps before are done")) << err.str();
+  EXPECT_EQ(version(), 2);
 }
 
 TEST_F(MigrateCommand, SaysWhenThereIsNoDatabase) {

@@ -96,6 +96,8 @@ TEST_F(StatsCommand, RefusesArgumentsThatMakeNoSense) {
   for (const std::vector<std::string>& arguments : {std::vector<std::string>{"stats"},
                                                     {"stats", file, "--count", "2"},
                                                     {"stats", file, "--watch", "--interval", "0"},
+                                                    {"stats", file, "--watch", "--interval", "nan", "--count", "1"},
+                                                    {"bench", file, "--seconds", "nan"},
                                                     {"stats", file, "--tables", "many"}}) {
     EXPECT_EQ(run(arguments).code, kExitUsage);
   }

@@ -116,6 +116,11 @@ TEST_F(WatchTest, StillSeesTheLogOfADatabaseThatAProcessKeepsToItself) {
   EXPECT_FALSE(seen[0].tables_note.empty());
 }
 
+TEST_F(WatchTest, EndsWhenTheFileIsGone) {
+  EXPECT_THROW(watch({.path = {}, .interval = 1s, .count = 2}, [&] { std::filesystem::remove(folder / "test.db"); }),
+               OpenError);
+}
+
 TEST_F(WatchTest, EndsWhenItIsToldTo) {
   int shown = 0;
   const Pace pace{.now = [] { return std::chrono::steady_clock::time_point{}; },

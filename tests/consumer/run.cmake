@@ -42,6 +42,21 @@ expect_failing_build("${project}/queries/reports/new.sql:1:8: error: no such col
 file(REMOVE ${project}/queries/reports/new.sql)
 run(${build_consumer})
 
+# A query that has fitted only since a migration that is gone, and one that is new, but of old.
+file(WRITE ${project}/migrations/0003_add_body.sql "ALTER TABLE note ADD COLUMN body TEXT")
+file(WRITE ${project}/queries/reports/body.sql "SELECT body FROM note")
+run(${build_consumer})
+file(REMOVE ${project}/migrations/0003_add_body.sql)
+expect_failing_build("${project}/queries/reports/body.sql:1:8: error: no such column: body")
+file(REMOVE ${project}/queries/reports/body.sql)
+run(${build_consumer})
+file(WRITE ${WORK_DIR}/old.sql "SELECT body FROM note")
+execute_process(COMMAND touch -t 202001010000 ${WORK_DIR}/old.sql COMMAND_ERROR_IS_FATAL ANY)
+file(RENAME ${WORK_DIR}/old.sql ${project}/queries/reports/old.sql)
+expect_failing_build("${project}/queries/reports/old.sql:1:8: error: no such column: body")
+file(REMOVE ${project}/queries/reports/old.sql)
+run(${build_consumer})
+
 # A literal that does not fit any more.
 file(REMOVE_RECURSE ${project}/queries/reports)
 file(WRITE ${project}/queries/find.sql "SELECT id FROM note")

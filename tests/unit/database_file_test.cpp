@@ -186,6 +186,22 @@ TEST_F(DatabaseFile, IsRefusedWithoutPermission) {
   ASSERT_EQ(::chmod((folder_ / "fixed").c_str(), 0700), 0);
 }
 
+// SQLite would delete the log.
+TEST_F(DatabaseFile, ThatIsEmptyBesideALogIsNotRead) {
+  const fs::path path = folder_ / "lost.db";
+  std::ofstream(path.string() + "-wal") << "what is left";
+  static_cast<void>(prepare_database_file(path));
+  for (const bool is_source : {false, true}) {
+    const auto error = testing::error_of<OpenError>([&] {
+      static_cast<void>(is_source ? find_database_file(path) : prepare_database_file(path, OpenMode::read_only));
+    });
+    EXPECT_TRUE(mentions(error, "it is empty, and SQLite would delete")) << error.what();
+  }
+  EXPECT_EQ(prepare_database_file(path), path) << "whoever writes begins anew";
+  std::ofstream(path) << "content";
+  EXPECT_EQ(prepare_database_file(path, OpenMode::read_only), path);
+}
+
 TEST_F(DatabaseFile, SaysWhichPathWasRefused) {
   const fs::path path = folder_ / "no" / "a.db";
   const auto error = testing::error_of<OpenError>([&] { static_cast<void>(prepare_database_file(path)); });
