@@ -23,7 +23,8 @@ struct SqlFinding {
 // file is UTF-8 text of any number of statements that read or change rows; what
 // changes the schema belongs into a migration, and is a finding here.
 // The database's own rules hold, so what a Transaction refuses is a finding too.
-// Throws OpenError when the folder or a file cannot be read.
+// Throws OpenError when the folder or a file cannot be read, or there is no .sql
+// file: what checks the wrong folder finds nothing.
 [[nodiscard]] std::vector<SqlFinding> check_sql_folder(const Database& database, const std::filesystem::path& folder);
 
 // The same for the literals of this program that are written "SELECT …"_sql, see

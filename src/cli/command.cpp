@@ -4,6 +4,7 @@
 #include <array>
 #include <exception>
 #include <ostream>
+#include <sqlane/error.hpp>
 
 #include "cli/subcommand.hpp"
 #include "cli/usage.hpp"
@@ -35,6 +36,9 @@ int run_command(int argc, const char* const* argv, Console& console) {
   }
   try {
     return run(console);
+  } catch (const UsageError& error) {  // the arguments do not fit what they are about
+    console.err << "sqlane: " << error.what() << "\n";
+    return kExitUsage;
   } catch (const std::exception& error) {
     console.err << "sqlane: " << error.what() << "\n";
     return kExitFailure;

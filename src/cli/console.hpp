@@ -19,7 +19,7 @@ struct Console {
 
 inline constexpr int kExitSuccess = 0;
 inline constexpr int kExitFailure = 1;   // the work failed, or the proof did
-inline constexpr int kExitUsage = 2;     // the arguments make no sense
+inline constexpr int kExitUsage = 2;     // the arguments make no sense, in themselves or for this database
 inline constexpr int kExitFindings = 3;  // the work was done, and found something that is wrong or differs
 
 enum class Color : unsigned char { none, red, green, yellow, bold, faint };

@@ -77,7 +77,7 @@ std::string make_man_page(const CLI::App& app, const std::string& version) {
       ".SH EXIT STATUS\n"
       ".TP\n0\nSuccess.\n"
       ".TP\n1\nThe work failed.\n"
-      ".TP\n2\nThe arguments make no sense.\n"
+      ".TP\n2\nThe arguments make no sense, in themselves or for this database.\n"
       ".TP\n3\nThe work was done, and found something that is wrong or differs.\n"
       ".TP\n130\nInterrupted.\n";
   page +=

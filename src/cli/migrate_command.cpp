@@ -118,6 +118,7 @@ int to(const Arguments& arguments, Console& console) {
 
 int verify(const Arguments& arguments, Console& console) {
   const Migrations migrations = Migrations::from_folder(arguments.folder);
+  if (migrations.empty()) throw UsageError("there is no migration in the folder \"" + arguments.folder.string() + "\"");
   const MigrationVerification verification = verify_migrations(migrations);
   std::string text = format_findings(verification);
   if (verification.is_clean()) {

@@ -123,6 +123,7 @@ std::string read_file(const fs::path& path) {
 
 std::vector<SqlFinding> check_sql_folder(const Database& database, const fs::path& folder) {
   const std::vector<fs::path> files = sql_files_below(folder);
+  if (files.empty()) throw OpenError("there is no .sql file in the folder \"" + folder.string() + "\"");
   SqlChecker checker(database);
   for (const fs::path& file : files) checker.check_text(file, read_file(file), Contents::queries);
   return checker.take_findings();

@@ -133,7 +133,7 @@ TEST_F(Copying, FailsWithOneLineWhereNothingCanBeCopied) {
                                                     {"restore", folder / "new.db", folder / "missing.db"},
                                                     {"restore", file, file}}) {
     const Outcome outcome = run(arguments);
-    EXPECT_EQ(outcome.code, kExitFailure);
+    EXPECT_EQ(outcome.code, arguments[1] == arguments[2] ? kExitUsage : kExitFailure);
     EXPECT_EQ(outcome.err.rfind("sqlane: ", 0), 0U) << outcome.err;
     EXPECT_EQ(outcome.err.find('\n'), outcome.err.size() - 1) << outcome.err;
   }

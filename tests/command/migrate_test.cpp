@@ -61,7 +61,7 @@ TEST_F(MigrateCommand, GoesUpAndDown) {
   EXPECT_EQ(migrate("down", {"--steps", "2"}).code, kExitSuccess);
   EXPECT_EQ(version(), 0);
   const Outcome too_far = migrate("down");
-  EXPECT_EQ(too_far.code, kExitFailure);
+  EXPECT_EQ(too_far.code, kExitUsage);
   EXPECT_TRUE(mentions(too_far.err, "the database is at version 0, so there are no 1 steps to undo")) << too_far.err;
 }
 
@@ -182,7 +182,7 @@ TEST_F(MigrateCommand, MakesTheNextFile) {
   EXPECT_EQ(run({"migrate", "new", (folder_ / "other").string(), "first"}).out,
             (folder_ / "other/0001_first.sql").string() + "\n");
   const Outcome refused = run({"migrate", "new", migrations_.string(), "a/b"});
-  EXPECT_EQ(refused.code, kExitFailure);
+  EXPECT_EQ(refused.code, kExitUsage);
   EXPECT_TRUE(mentions(refused.err, "letters, digits and underscores")) << refused.err;
 }
 
@@ -196,10 +196,17 @@ TEST_F(MigrateCommand, DrawsABarOnATerminal) {
 TEST_F(MigrateCommand, MakesNoDatabaseForWhatCannotBeDoneToANewOne) {
   for (const auto& [what, more] : std::vector<std::pair<std::string, std::vector<std::string>>>{
            {"down", {}}, {"down", {"--dry-run"}}, {"to", {"3"}}}) {
-    EXPECT_EQ(migrate(what, more).code, kExitFailure) << what;
+    EXPECT_EQ(migrate(what, more).code, what == "down" ? kExitUsage : kExitFailure) << what;
     EXPECT_FALSE(fs::exists(database_)) << what;
   }
   EXPECT_EQ(migrate("to", {"0"}).code, kExitSuccess);
+}
+
+TEST_F(MigrateCommand, VerifiesNoFolderWithoutMigrations) {
+  fs::create_directory(folder_ / "empty");
+  const Outcome outcome = run({"migrate", "verify", (folder_ / "empty").string()});
+  EXPECT_EQ(outcome.code, kExitUsage);
+  EXPECT_TRUE(mentions(outcome.err, "there is no migration in")) << outcome.err;
 }
 
 TEST_F(MigrateCommand, RefusesNumbersThatMakeNoSenseInOneShortLine) {

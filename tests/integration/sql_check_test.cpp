@@ -116,6 +116,9 @@ TEST_F(SqlCheck, GoesThroughFoldersInOrder) {
 }
 
 TEST_F(SqlCheck, SaysWhatCannotBeRead) {
+  std::filesystem::create_directory(folder_ / "empty");
+  EXPECT_TRUE(mentions(error_of<OpenError>([&] { static_cast<void>(check_sql_folder(db_, folder_ / "empty")); }),
+                       "there is no .sql file"));
   EXPECT_TRUE(mentions(error_of<OpenError>([&] { static_cast<void>(check_sql_folder(db_, folder_ / "none")); }),
                        "none\": No such file"));
   fs::create_symlink(folder_ / "gone", folder_ / "lost.sql");
