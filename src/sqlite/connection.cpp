@@ -143,7 +143,6 @@ void Connection::configure() {
   expect_writable();
   switch_to_wal();
   set_durability(settings_.durability);
-  expect_writable_log();
   if (settings_.is_memory() && settings_.memory->database_limit() != 0) limit_pages();
   if (spill_breaks_savepoints(sqlite3_libversion_number())) pragma("PRAGMA cache_spill=OFF");
   sqlite3_wal_hook(
@@ -209,26 +208,6 @@ void Connection::switch_to_wal() {
       if (!busy_wait_.wait(attempt)) throw;
     }
   }
-}
-
-// Where the log or its index cannot be opened to write, for want of descriptors
-// say, SQLite opens it to read, says nothing, and refuses every write from then
-// on. Whether somebody else is writing does not matter here.
-void Connection::expect_writable_log() {
-  if (settings_.is_memory()) return;
-  busy_wait_.turn_off();
-  try {
-    pragma("BEGIN IMMEDIATE");
-  } catch (const BusyError& error) {
-    if (error.code() != SQLITE_BUSY) throw;
-    busy_wait_.turn_on();
-    return;
-  } catch (const ReadOnlyError&) {
-    throw IoError("its write-ahead log, or the index of it, could only be opened for reading",
-                  {.code = SQLITE_CANTOPEN, .extended_code = SQLITE_CANTOPEN, .database = settings_.database});
-  }
-  busy_wait_.turn_on();
-  pragma("ROLLBACK");
 }
 
 // A statement that would make the database too large fails by itself; that the
@@ -367,10 +346,20 @@ void Connection::begin(Behavior behavior) {
   // its lock. Starting over is then all it takes.
   int code = run(control);
   for (int i = 0; i < kMostSnapshotRetries && code == SQLITE_BUSY_SNAPSHOT; ++i) code = run(control);
+  if (code == SQLITE_READONLY && settings_.role == Role::writer) fail_to_log();
   if (code != SQLITE_OK) fail(code, text_of(control));
   expects_transaction_ = true;
   // The connection's last rowid is another transaction's business.
   sqlite3_set_last_insert_rowid(handle(), 0);
+}
+
+// Where the log or its index cannot be opened to write, for want of descriptors
+// say, SQLite opens it to read, says nothing, and refuses every write.
+void Connection::fail_to_log() {
+  is_broken_ = true;
+  record_->errors.add();
+  throw IoError("the write-ahead log of \"" + settings_.database + "\", or the index of it, was opened only to be read",
+                {.code = SQLITE_CANTOPEN, .extended_code = SQLITE_CANTOPEN, .database = settings_.database});
 }
 
 bool Connection::try_begin() {

@@ -225,11 +225,11 @@ class Connection {
   [[noreturn]] void throw_lost_transaction() const;
   void configure();
   void switch_to_wal();
-  void expect_writable_log();
   void limit_pages();
   void tell_of_statements();
   void begin_limited_statement();
   void expect_not_interrupted(int code, const Failure& failure) const;
+  [[noreturn]] void fail_to_log();
   void expect_writable() const;
   [[nodiscard]] int extended_code(int code) const noexcept;
   std::string pragma(const char* sql);
