@@ -138,8 +138,8 @@ TEST_P(ReadersBesideMigrations, SeeWholeStepsAlone) {
   for (int version = 0; version <= 5; ++version) states.push_back(expected_state(version));
   std::atomic<bool> has_ended = false;
   std::latch begin(kReaders + 1);
-  std::vector<std::jthread> readers;
   std::atomic<int> reads = 0;
+  std::vector<std::jthread> readers;
   for (int i = 0; i < kReaders; ++i) {
     readers.emplace_back([&] {
       begin.arrive_and_wait();
