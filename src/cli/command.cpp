@@ -22,7 +22,9 @@ int run_command(int argc, const char* const* argv, Console& console) {
   CLI::App app("Works with SQLite databases through sqlane.", "sqlane");
   app.require_subcommand(1);
   app.set_version_flag("--version", version_line, "Prints the versions of sqlane and of SQLite, and exits");
-  app.footer("Exit codes: 0 success, 1 failure, 2 wrong arguments, 3 something was found that is wrong or differs.");
+  app.footer(
+      "Exit codes: 0 success, 1 failure, 2 wrong arguments, 3 something was found that is wrong or differs, 130 "
+      "interrupted.");
   Run run;
   for (const auto add : kSubcommands) add(app, run);
   try {

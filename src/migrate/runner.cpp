@@ -149,8 +149,7 @@ MigrationReport MigrationRunner::run() {
   if (const std::optional<MigrationLock> lock = lock_unless_done()) {
     for (Steps steps = look(); !steps.empty();) {
       expect_not_stopped();
-      const std::size_t done_before = report_.steps.size();
-      steps_ = done_before + steps.size();
+      steps_ = report_.steps.size() + steps.size();
       try {
         run_first_of(steps);
       } catch (...) {

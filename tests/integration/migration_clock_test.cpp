@@ -18,6 +18,7 @@
 #include "support/five_migrations.hpp"
 #include "support/foreign_connection.hpp"
 #include "support/lane_queue.hpp"
+#include "support/migrating.hpp"
 #include "support/temporary_folder.hpp"
 
 // Migrations by a clock that is moved by hand: what they measure, and how long they wait.
@@ -32,12 +33,11 @@ using testing::error_of;
 using testing::expected_state;
 using testing::five_migrations;
 using testing::ForeignConnection;
+using testing::kAlone;
 using testing::ManualClock;
 using testing::mentions;
 using testing::state_of;
 using testing::TemporaryFolder;
-
-constexpr const char* kAlone = "-- sqlane: no-transaction\n";
 
 // Three steps: SQL, a function, and SQL without a transaction.
 Migrations three_migrations(ManualClock& clock) {

@@ -12,6 +12,7 @@
 #include "support/files.hpp"
 #include "support/five_migrations.hpp"
 #include "support/foreign_process.hpp"
+#include "support/migrating.hpp"
 #include "support/temporary_folder.hpp"
 
 // What MigrateOptions::on_progress is told, call by call. The clock stands still,
@@ -25,6 +26,7 @@ using namespace std::chrono_literals;
 using testing::ChildProcess;
 using testing::expected_state;
 using testing::five_migrations;
+using testing::kAlone;
 using testing::LinePipe;
 using testing::ManualClock;
 using testing::state_of;
@@ -32,7 +34,6 @@ using testing::TemporaryFolder;
 
 using Strings = std::vector<std::string>;
 
-constexpr const char* kAlone = "-- sqlane: no-transaction\n";
 constexpr const char* kLong = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 200000)";
 
 // "add_rating 2/5 statement 1/2"
