@@ -22,7 +22,7 @@
 namespace sqlane::cli {
 namespace {
 
-struct Arguments {
+struct BenchArguments {
   std::string file;
   double seconds = 0.5;
   std::optional<std::uint64_t> seed;
@@ -61,7 +61,7 @@ class SvgFile {
   bool is_written_ = false;
 };
 
-int bench(const Arguments& arguments, Console& console) {
+int bench(const BenchArguments& arguments, Console& console) {
   Interruption interruption;
   BenchOptions options{
       .file = arguments.file,
@@ -97,7 +97,7 @@ int bench(const Arguments& arguments, Console& console) {
 }  // namespace
 
 void add_bench(CLI::App& app, Run& run) {
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<BenchArguments>();
   CLI::App* const command = app.add_subcommand(
       "bench", "Measures a database file on its disk, and recommends settings. The file is only read.");
   command->footer(

@@ -10,13 +10,13 @@
 namespace sqlane::cli {
 namespace {
 
-struct Arguments {
+struct CheckArguments {
   std::filesystem::path file;
   bool is_quick = false;
   bool is_json = false;
 };
 
-int check(const Arguments& arguments, Console& console) {
+int check(const CheckArguments& arguments, Console& console) {
   CheckOptions options{.file = arguments.file, .is_quick = arguments.is_quick};
   CheckReport report;
   {
@@ -37,7 +37,7 @@ int check(const Arguments& arguments, Console& console) {
 }  // namespace
 
 void add_check(CLI::App& app, Run& run) {
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<CheckArguments>();
   CLI::App* const command = app.add_subcommand(
       "check",
       "Looks for damage, broken foreign keys and what else needs a person, and says what to do. Changes nothing.");

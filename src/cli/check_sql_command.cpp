@@ -15,13 +15,13 @@
 namespace sqlane::cli {
 namespace {
 
-struct Arguments {
+struct CheckSqlArguments {
   std::filesystem::path migrations;
   std::vector<std::filesystem::path> queries;
   bool as_json = false;
 };
 
-int check_sql(const Arguments& arguments, Console& console) {
+int check_sql(const CheckSqlArguments& arguments, Console& console) {
   const Migrations migrations = Migrations::from_folder(arguments.migrations);
   Database db = Database::in_memory();
   db.migrate(migrations);
@@ -43,7 +43,7 @@ int check_sql(const Arguments& arguments, Console& console) {
 }  // namespace
 
 void add_check_sql(CLI::App& app, Run& run) {
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<CheckSqlArguments>();
   CLI::App* const command = app.add_subcommand(
       "check-sql", "Prepares every statement of query files against the schema that migrations make.");
   command->footer("Example: sqlane check-sql migrations queries");

@@ -22,7 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Arguments {
+struct MigrateArguments {
   fs::path database;
   fs::path folder;
   std::string name;
@@ -36,18 +36,18 @@ struct Arguments {
   bool as_json = false;
 };
 
-void print(Console& console, const Arguments& arguments, const std::string& text,
+void print(Console& console, const MigrateArguments& arguments, const std::string& text,
            const std::function<nlohmann::json()>& json) {
   console.out << (arguments.as_json ? format_json(json()) + "\n" : text);
 }
 
-int make(const Arguments& arguments, Console& console) {
+int make(const MigrateArguments& arguments, Console& console) {
   const auto made = make_migration(arguments.folder, arguments.name, arguments.has_down ? WithDown::yes : WithDown::no);
   for (const fs::path& path : made) console.out << path.string() << "\n";
   return kExitSuccess;
 }
 
-int status(const Arguments& arguments, Console& console) {
+int status(const MigrateArguments& arguments, Console& console) {
   const Migrations migrations = Migrations::from_folder(arguments.folder);
   const Database db = Database::open(arguments.database, {.mode = OpenMode::read_only, .readers = 1});
   const MigrationStatus status = migration_status(db, migrations);
@@ -56,7 +56,7 @@ int status(const Arguments& arguments, Console& console) {
 }
 
 // Goes to `target`, which may depend on where the database is.
-int migrate(const Arguments& arguments, Console& console,
+int migrate(const MigrateArguments& arguments, Console& console,
             const std::function<std::optional<std::int32_t>(const MigrationStatus&)>& target) {
   const Migrations migrations = Migrations::from_folder(arguments.folder);
   if (!fs::exists(arguments.database)) {  // what cannot be done to a new one makes none
@@ -98,11 +98,11 @@ int migrate(const Arguments& arguments, Console& console,
   return kExitSuccess;
 }
 
-int up(const Arguments& arguments, Console& console) {
+int up(const MigrateArguments& arguments, Console& console) {
   return migrate(arguments, console, [](const MigrationStatus&) { return std::optional<std::int32_t>(); });
 }
 
-int down(const Arguments& arguments, Console& console) {
+int down(const MigrateArguments& arguments, Console& console) {
   return migrate(arguments, console, [&](const MigrationStatus& status) {
     if (arguments.steps > status.version) {
       throw UsageError(fmt::format("the database is at version {}, so there are no {} steps to undo", status.version,
@@ -112,11 +112,11 @@ int down(const Arguments& arguments, Console& console) {
   });
 }
 
-int to(const Arguments& arguments, Console& console) {
+int to(const MigrateArguments& arguments, Console& console) {
   return migrate(arguments, console, [&](const MigrationStatus&) { return std::optional(arguments.version); });
 }
 
-int verify(const Arguments& arguments, Console& console) {
+int verify(const MigrateArguments& arguments, Console& console) {
   const Migrations migrations = Migrations::from_folder(arguments.folder);
   if (migrations.empty()) throw UsageError("there is no migration in the folder \"" + arguments.folder.string() + "\"");
   const MigrationVerification verification = verify_migrations(migrations);
@@ -130,7 +130,7 @@ int verify(const Arguments& arguments, Console& console) {
   return verification.is_clean() ? kExitSuccess : kExitFindings;
 }
 
-int diff(const Arguments& arguments, Console& console) {
+int diff(const MigrateArguments& arguments, Console& console) {
   const Schema expected = schema_of(Migrations::from_folder(arguments.folder));
   const Database db = Database::open(arguments.database, {.mode = OpenMode::read_only, .readers = 1});
   const auto differences = compare_schemas(expected, read_schema(db));
@@ -139,7 +139,7 @@ int diff(const Arguments& arguments, Console& console) {
   return differences.empty() ? kExitSuccess : kExitFindings;
 }
 
-int adopt(const Arguments& arguments, Console& console) {
+int adopt(const MigrateArguments& arguments, Console& console) {
   const Migrations migrations = Migrations::from_folder(arguments.folder);
   Database db = Database::open(arguments.database, {.mode = OpenMode::existing, .readers = 1});
   baseline(db, migrations, arguments.version);
@@ -153,7 +153,7 @@ int adopt(const Arguments& arguments, Console& console) {
 class Subcommand {
  public:
   Subcommand(CLI::App& app, Run& run, const char* name, const char* description, const char* example,
-             int (*work)(const Arguments&, Console&))
+             int (*work)(const MigrateArguments&, Console&))
       : command_(*app.add_subcommand(name, description)) {
     command_.footer(std::string("Example: sqlane migrate ") + example);
     command_.callback([arguments = arguments_, &run, work] {
@@ -189,10 +189,10 @@ class Subcommand {
     return json();
   }
   [[nodiscard]] CLI::App& command() { return command_; }
-  [[nodiscard]] Arguments& arguments() { return *arguments_; }
+  [[nodiscard]] MigrateArguments& arguments() { return *arguments_; }
 
  private:
-  std::shared_ptr<Arguments> arguments_ = std::make_shared<Arguments>();
+  std::shared_ptr<MigrateArguments> arguments_ = std::make_shared<MigrateArguments>();
   CLI::App& command_;
 };
 

@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::chrono::seconds kSizesLimit{30};
 
-struct Arguments {
+struct StatsArguments {
   std::string file;
   bool is_watching = false;
   double interval = 1;
@@ -39,7 +39,7 @@ ScreenSize size_now(const Console& console) {
   return {.columns = console.columns, .rows = console.rows};
 }
 
-ReportLayout layout_now(const Arguments& arguments, const Console& console) {
+ReportLayout layout_now(const StatsArguments& arguments, const Console& console) {
   const ScreenSize size = size_now(console);
   return {.columns = size.columns,
           .rows = size.rows,
@@ -51,7 +51,7 @@ void print(Console& console, const std::vector<ScreenLine>& lines) {
   for (const ScreenLine& line : lines) console.out << paint(console, line.color, line.text) << "\n";
 }
 
-int stats(const Arguments& arguments, Console& console) {
+int stats(const StatsArguments& arguments, Console& console) {
   const FileStats stats = read_file_stats(arguments.file, kSizesLimit);
   if (arguments.as_json) {
     console.out << format_json(to_json(stats, arguments.tables)) << "\n";
@@ -61,7 +61,7 @@ int stats(const Arguments& arguments, Console& console) {
   return kExitSuccess;
 }
 
-int watch(const Arguments& arguments, Console& console) {
+int watch(const StatsArguments& arguments, Console& console) {
   Interruption interruption;
   const Pace pace{
       .now = [] { return std::chrono::steady_clock::now(); },
@@ -95,7 +95,7 @@ int watch(const Arguments& arguments, Console& console) {
 }  // namespace
 
 void add_stats(CLI::App& app, Run& run) {
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<StatsArguments>();
   CLI::App* const command =
       app.add_subcommand("stats", "Shows what is in a database file, or what other processes write to it. Only reads.");
   command->footer(

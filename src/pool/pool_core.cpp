@@ -11,7 +11,7 @@
 namespace sqlane::detail {
 namespace {
 
-constexpr std::uint64_t kNever = ~std::uint64_t{0};  // a ticket that nobody gets
+constexpr std::uint64_t kNoTicket = ~std::uint64_t{0};  // a ticket that nobody gets
 
 // What this thread had last, of the pools whose ids fall on the same place.
 struct Affinity {
@@ -370,7 +370,7 @@ void PoolCore::fill(PoolSlot& slot, FirstUse use) {
   slot.dies_at_ = ticks(end_of_life(upkeep_, now, chance));
   slot.returns_slowly_at_ = is_overflow(slot) || upkeep_.validate_on_release == ValidateOnRelease::yes ? 0
                             : upkeep_.max_uses ? first + *upkeep_.max_uses - 1
-                                               : kNever;
+                                               : kNoTicket;
   slot.resource_ = resource;
   is_making_ = false;
   wake_next();
@@ -655,7 +655,7 @@ PoolCore::Recovered PoolCore::take_from_this_thread() noexcept {
     slot.word_.fetch_add(PoolSlot::kOneTicket);
     slot.published_ = PoolSlot::kNobody;
     ++slot.first_ticket_;  // that was no use
-    if (slot.returns_slowly_at_ != 0 && slot.returns_slowly_at_ != kNever) ++slot.returns_slowly_at_;
+    if (slot.returns_slowly_at_ != 0 && slot.returns_slowly_at_ != kNoTicket) ++slot.returns_slowly_at_;
     ++void_leases_;
     return lost;
   }

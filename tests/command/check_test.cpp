@@ -9,6 +9,7 @@
 
 #include "cli/console.hpp"
 #include "run_command.hpp"
+#include "support/expect_error.hpp"
 #include "support/files.hpp"
 #include "support/foreign_connection.hpp"
 #include "support/permissions.hpp"
@@ -25,10 +26,9 @@ using testing::bytes_of;
 using testing::contents_of;
 using testing::fill_with_notes;
 using testing::ForeignConnection;
+using testing::mentions;
 using testing::TemporaryFolder;
 using testing::write_bytes;
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 // Of the finding about `subject`.
 CheckFinding about(const std::vector<CheckFinding>& findings, const std::string& subject) {
@@ -221,9 +221,9 @@ TEST_F(Check, FindsNothingWrongWithASoundDatabase) {
   for (const std::vector<std::string>& more : {std::vector<std::string>{}, {"--quick"}}) {
     const Outcome outcome = check(more);
     EXPECT_EQ(outcome.code, kExitSuccess) << outcome.out;
-    EXPECT_TRUE(contains(outcome.out, "Nothing is wrong with it.")) << outcome.out;
-    EXPECT_TRUE(contains(outcome.out, more.empty() ? "integrity_check" : "quick_check")) << outcome.out;
-    EXPECT_FALSE(contains(outcome.out, "WRONG")) << outcome.out;
+    EXPECT_TRUE(mentions(outcome.out, "Nothing is wrong with it.")) << outcome.out;
+    EXPECT_TRUE(mentions(outcome.out, more.empty() ? "integrity_check" : "quick_check")) << outcome.out;
+    EXPECT_FALSE(mentions(outcome.out, "WRONG")) << outcome.out;
   }
 }
 
@@ -233,8 +233,8 @@ TEST_F(Check, NamesDamage) {
   write_bytes(file, bytes);
   const Outcome outcome = check();
   EXPECT_EQ(outcome.code, kExitFindings);
-  EXPECT_TRUE(contains(outcome.out, "integrity_check found damage")) << outcome.out;
-  EXPECT_TRUE(contains(outcome.out, "  - ")) << outcome.out;
+  EXPECT_TRUE(mentions(outcome.out, "integrity_check found damage")) << outcome.out;
+  EXPECT_TRUE(mentions(outcome.out, "  - ")) << outcome.out;
 }
 
 TEST_F(Check, KnowsAFileThatIsCutOffEmptyOrSomethingElse) {
@@ -247,7 +247,7 @@ TEST_F(Check, KnowsAFileThatIsCutOffEmptyOrSomethingElse) {
     write_bytes(file, content);
     const Outcome outcome = check();
     EXPECT_EQ(outcome.code, kExitFindings);
-    EXPECT_TRUE(contains(outcome.out, verdict)) << outcome.out;
+    EXPECT_TRUE(mentions(outcome.out, verdict)) << outcome.out;
     EXPECT_EQ(outcome.err, "");
   }
 }
@@ -265,7 +265,7 @@ TEST_F(Check, LeavesALogAloneThatOutlivedItsDatabase) {
   write_bytes(file, "");
   const Outcome outcome = check();
   EXPECT_EQ(outcome.code, kExitFindings);
-  EXPECT_TRUE(contains(outcome.out, "beside an empty file")) << outcome.out;
+  EXPECT_TRUE(mentions(outcome.out, "beside an empty file")) << outcome.out;
 }
 
 TEST_F(Check, LeavesAJournalAloneThatOutlivedItsDatabase) {
@@ -307,7 +307,7 @@ TEST_F(Check, ShowsNoControlCharactersOfTheDatabase) {
   }
   const Outcome outcome = check();
   EXPECT_EQ(outcome.out.find('\033'), std::string::npos) << outcome.out;
-  EXPECT_TRUE(contains(outcome.out, "?[2J: note_title does the same")) << outcome.out;
+  EXPECT_TRUE(mentions(outcome.out, "?[2J: note_title does the same")) << outcome.out;
 }
 
 TEST_F(Check, FailsWhereThereIsNothingToCheck) {
@@ -327,14 +327,14 @@ TEST_F(Check, CountsRowsThatReferToNothing) {
   }
   Outcome outcome = check();
   EXPECT_EQ(outcome.code, kExitFindings);
-  EXPECT_TRUE(contains(outcome.out, "cannot be checked: foreign key mismatch")) << outcome.out;
+  EXPECT_TRUE(mentions(outcome.out, "cannot be checked: foreign key mismatch")) << outcome.out;
   {
     ForeignConnection other(file);
     other.ask("ALTER TABLE tag DROP COLUMN label");
   }
   outcome = check();
   EXPECT_EQ(outcome.code, kExitFindings);
-  EXPECT_TRUE(contains(outcome.out, "2 of tag to note: rowid 2, 3")) << outcome.out;
+  EXPECT_TRUE(mentions(outcome.out, "2 of tag to note: rowid 2, 3")) << outcome.out;
 }
 
 TEST_F(Check, ReadsALogThatACrashHasLeft) {
@@ -351,8 +351,8 @@ TEST_F(Check, ReadsALogThatACrashHasLeft) {
   EXPECT_EQ(outcome.code, kExitSuccess) << outcome.out;
   const auto json = nlohmann::json::parse(outcome.out);
   EXPECT_EQ(json["wal_bytes"], log.size());
-  EXPECT_TRUE(contains(outcome.out, "did not close it")) << outcome.out;
-  EXPECT_TRUE(contains(outcome.out, "2 tables")) << outcome.out;
+  EXPECT_TRUE(mentions(outcome.out, "did not close it")) << outcome.out;
+  EXPECT_TRUE(mentions(outcome.out, "2 tables")) << outcome.out;
   EXPECT_EQ(bytes_of(folder / "crashed.db"), bytes);
   EXPECT_EQ(bytes_of(folder / "crashed.db-wal"), log);
 }
@@ -361,7 +361,7 @@ TEST_F(Check, KnowsALogThatIsNone) {
   write_bytes(beside(file, "-wal"), std::string(5000, 'x'));
   const Outcome outcome = run({"check", file});
   EXPECT_EQ(outcome.code, kExitFindings) << outcome.out;
-  EXPECT_TRUE(contains(outcome.out, "but no log")) << outcome.out;
+  EXPECT_TRUE(mentions(outcome.out, "but no log")) << outcome.out;
 }
 
 // As a crash leaves it: the file half written, and the journal that says what was there.
@@ -379,8 +379,8 @@ TEST_F(Check, SaysWhatToDoAboutATransactionLeftHalfWay) {
   const std::string bytes = bytes_of(folder / "crashed.db");
   const Outcome outcome = run({"check", folder / "crashed.db"});
   EXPECT_EQ(outcome.code, kExitFindings) << outcome.out;
-  EXPECT_TRUE(contains(outcome.out, "a transaction has not come to its end")) << outcome.out;
-  EXPECT_TRUE(contains(outcome.out, "open it for writing once")) << outcome.out;
+  EXPECT_TRUE(mentions(outcome.out, "a transaction has not come to its end")) << outcome.out;
+  EXPECT_TRUE(mentions(outcome.out, "open it for writing once")) << outcome.out;
   EXPECT_EQ(bytes_of(folder / "crashed.db"), bytes);
   // The advice holds.
   EXPECT_EQ(testing::run_in_shell(folder / "crashed.db", "PRAGMA user_version").status, 0);
@@ -394,9 +394,9 @@ TEST_F(Check, NamesASuperfluousIndex) {
   }
   const Outcome outcome = check();
   EXPECT_EQ(outcome.code, kExitSuccess);
-  EXPECT_TRUE(contains(outcome.out, "by_title: note_title does the same")) << outcome.out;
-  EXPECT_TRUE(contains(outcome.out, "DROP INDEX \"by_title\"")) << outcome.out;
-  EXPECT_TRUE(contains(outcome.out, "one thing is worth knowing")) << outcome.out;
+  EXPECT_TRUE(mentions(outcome.out, "by_title: note_title does the same")) << outcome.out;
+  EXPECT_TRUE(mentions(outcome.out, "DROP INDEX \"by_title\"")) << outcome.out;
+  EXPECT_TRUE(mentions(outcome.out, "one thing is worth knowing")) << outcome.out;
 }
 
 TEST_F(Check, TellsAllInJsonAlone) {

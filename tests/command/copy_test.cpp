@@ -4,6 +4,7 @@
 
 #include "cli/console.hpp"
 #include "run_command.hpp"
+#include "support/expect_error.hpp"
 #include "support/files.hpp"
 #include "support/sample_notes.hpp"
 #include "support/temporary_folder.hpp"
@@ -17,10 +18,9 @@ using testing::bytes_of;
 using testing::contents_of;
 using testing::dump_of;
 using testing::fill_with_notes;
+using testing::mentions;
 using testing::TemporaryFolder;
 using testing::write_bytes;
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 class Copying : public ::testing::Test {
  protected:
@@ -40,10 +40,10 @@ TEST_F(Copying, BackupMakesACopyAndChangesNothingElse) {
   const Outcome outcome = run({"backup", file, copy});
   EXPECT_EQ(outcome.code, kExitSuccess) << outcome.err;
   EXPECT_EQ(outcome.err, "");
-  EXPECT_TRUE(contains(outcome.out, "100 %")) << outcome.out;
-  EXPECT_TRUE(contains(outcome.out, "checking")) << outcome.out;
-  EXPECT_TRUE(contains(outcome.out, "copy.db is a copy of")) << outcome.out;
-  EXPECT_TRUE(contains(outcome.out, "checked and synced")) << outcome.out;
+  EXPECT_TRUE(mentions(outcome.out, "100 %")) << outcome.out;
+  EXPECT_TRUE(mentions(outcome.out, "checking")) << outcome.out;
+  EXPECT_TRUE(mentions(outcome.out, "copy.db is a copy of")) << outcome.out;
+  EXPECT_TRUE(mentions(outcome.out, "checked and synced")) << outcome.out;
   EXPECT_EQ(bytes_of(file), before);
   EXPECT_EQ(contents_of(folder.path()).size(), 2U) << "the database and its copy, nothing beside them";
   EXPECT_EQ(dump_of(copy), dump_of(file));
@@ -87,7 +87,7 @@ TEST_F(Copying, RestoresNothingFromAnEmptyFile) {
   for (const fs::path& to : {file, folder / "new.db"}) {
     const Outcome outcome = run({"restore", to, copy});
     EXPECT_EQ(outcome.code, kExitFailure) << outcome.out;
-    EXPECT_TRUE(contains(outcome.err, "copy.db\": it is empty\n")) << outcome.err;
+    EXPECT_TRUE(mentions(outcome.err, "copy.db\": it is empty\n")) << outcome.err;
   }
   EXPECT_FALSE(fs::exists(folder / "new.db"));
 }
@@ -101,7 +101,7 @@ TEST_F(Copying, RestoreReplacesWhatIsThere) {
   }
   const Outcome outcome = run({"restore", file, copy});
   EXPECT_EQ(outcome.code, kExitSuccess) << outcome.err;
-  EXPECT_TRUE(contains(outcome.out, "app.db has what")) << outcome.out;
+  EXPECT_TRUE(mentions(outcome.out, "app.db has what")) << outcome.out;
   EXPECT_EQ(dump_of(file), dump);
 }
 
@@ -123,7 +123,7 @@ TEST_F(Copying, RestoreSaysWhatToDoAboutAFileThatIsBroken) {
   write_bytes(file, std::string(10'000, 'x'));
   const Outcome outcome = run({"restore", file, copy});
   EXPECT_EQ(outcome.code, kExitFailure);
-  EXPECT_TRUE(contains(outcome.err, "move this one away")) << outcome.err;
+  EXPECT_TRUE(mentions(outcome.err, "move this one away")) << outcome.err;
   EXPECT_EQ(bytes_of(file), std::string(10'000, 'x'));
 }
 
@@ -142,8 +142,8 @@ TEST_F(Copying, FailsWithOneLineWhereNothingCanBeCopied) {
 
 TEST_F(Copying, ShowsABarOnATerminal) {
   const Outcome outcome = run_with({.is_terminal = true}, {"backup", file, copy});
-  EXPECT_TRUE(contains(outcome.out, "[==============================] 100 %")) << outcome.out;
-  EXPECT_TRUE(contains(outcome.out, "\r\033[K" + copy.string() + " is a copy of")) << outcome.out;
+  EXPECT_TRUE(mentions(outcome.out, "[==============================] 100 %")) << outcome.out;
+  EXPECT_TRUE(mentions(outcome.out, "\r\033[K" + copy.string() + " is a copy of")) << outcome.out;
 }
 
 }  // namespace

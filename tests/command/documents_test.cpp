@@ -12,6 +12,7 @@
 #include "cli/console.hpp"
 #include "cli/man_page.hpp"
 #include "run_command.hpp"
+#include "support/expect_error.hpp"
 #include "support/files.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -20,10 +21,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+using testing::mentions;
 using testing::TemporaryFolder;
 using testing::write_bytes;
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 struct ShellAnswer {
   int status = -1;
@@ -101,7 +101,7 @@ TEST_F(BashCompletion, OfTheCommandItself) {
 }
 
 // A tree such as the command may have: two levels, choices, folders, several files.
-std::unique_ptr<CLI::App> sample() {
+std::unique_ptr<CLI::App> sample_command() {
   static std::string text;
   static std::vector<std::string> texts;
   static bool flag = false;
@@ -120,7 +120,7 @@ std::unique_ptr<CLI::App> sample() {
 }
 
 TEST_F(BashCompletion, GoesToAnyDepthAndKnowsKindsOfValues) {
-  use(make_bash_completion(*sample()));
+  use(make_bash_completion(*sample_command()));
   EXPECT_EQ(complete({"migrate", ""}), (Words{"down", "up"}));
   EXPECT_EQ(complete({"migrate", "up", ""}), (Words{"a file.db", "app.db", "backups of mine"}));
   EXPECT_EQ(complete({"migrate", "up", "app.db", ""}), Words{"backups of mine"}) << "a folder";
@@ -142,7 +142,7 @@ TEST_F(BashCompletion, IsOfferedWhereTheScriptIsSourced) {
 TEST(ZshCompletion, IsAScriptThatZshUnderstands) {
   const TemporaryFolder folder;
   if (!is_installed("zsh", folder)) GTEST_SKIP() << "zsh is not installed";
-  for (const std::string& script : {run({"completion", "zsh"}).out, make_zsh_completion(*sample())}) {
+  for (const std::string& script : {run({"completion", "zsh"}).out, make_zsh_completion(*sample_command())}) {
     write_bytes(folder / "_sqlane", script);
     const ShellAnswer answer = ask_bash("zsh -f -n " + (folder / "_sqlane").string(), folder);
     EXPECT_EQ(answer.status, 0) << answer.output;
@@ -151,10 +151,10 @@ TEST(ZshCompletion, IsAScriptThatZshUnderstands) {
 }
 
 TEST(ZshCompletion, DescribesWhatItOffers) {
-  const std::string script = make_zsh_completion(*sample());
+  const std::string script = make_zsh_completion(*sample_command());
   EXPECT_EQ(script.find("#compdef sqlane\n"), 0U);
-  EXPECT_TRUE(contains(script, "'up:Goes up\\: to the newest.'")) << script;
-  EXPECT_TRUE(contains(script, "'--atomicity:What goes together'")) << script;
+  EXPECT_TRUE(mentions(script, "'up:Goes up\\: to the newest.'")) << script;
+  EXPECT_TRUE(mentions(script, "'--atomicity:What goes together'")) << script;
 }
 
 // As plain text, without overstriking; a page that roff complains about fails.
@@ -163,8 +163,8 @@ std::string rendered(const std::string& page, const TemporaryFolder& folder) {
   const ShellAnswer answer =
       ask_bash("groff -man -ww -Tascii -P-cbou " + (folder / "page.1").string() + " 2>&1", folder);
   EXPECT_EQ(answer.status, 0);
-  EXPECT_FALSE(contains(answer.output, "warning")) << answer.output;
-  EXPECT_FALSE(contains(answer.output, "error:")) << answer.output;
+  EXPECT_FALSE(mentions(answer.output, "warning")) << answer.output;
+  EXPECT_FALSE(mentions(answer.output, "error:")) << answer.output;
   return answer.output;
 }
 
@@ -175,17 +175,17 @@ TEST(ManPage, HasEveryCommandWithItsOptionsAndExample) {
   for (const char* part : {"NAME", "SYNOPSIS", "COMMANDS", "EXIT STATUS", "ENVIRONMENT", "NO_COLOR",
                            "sqlane backup FILE TO", "--no-verify", "sqlane backup app.db backups/app-monday.db",
                            "sqlane check FILE", "--quick", "sqlane completion SHELL", "sqlane 0"}) {
-    EXPECT_TRUE(contains(text, part)) << part << " is not in\n" << text;
+    EXPECT_TRUE(mentions(text, part)) << part << " is not in\n" << text;
   }
 }
 
 TEST(ManPage, KeepsWhatRoffWouldTakeForItsOwn) {
   const TemporaryFolder folder;
   if (!is_installed("groff", folder)) GTEST_SKIP() << "groff is not installed";
-  const std::string text = rendered(make_man_page(*sample(), "1.2.3"), folder);
+  const std::string text = rendered(make_man_page(*sample_command(), "1.2.3"), folder);
   for (const char* part : {"tests 'quotes' and \\slashes", ".Of the migrations", "sqlane migrate up DATABASE [FOLDER]",
                            "--atomicity each|all", "--output, -o FILE", "sqlane migrate down", "1.2.3"}) {
-    EXPECT_TRUE(contains(text, part)) << part << " is not in\n" << text;
+    EXPECT_TRUE(mentions(text, part)) << part << " is not in\n" << text;
   }
 }
 

@@ -267,19 +267,19 @@ bool taking_memory(const FileAccess& access) {
   return writing(access) || access.operation == FileOperation::index_region || access.operation == FileOperation::open;
 }
 
-struct Sweep {
+struct OperationSweep {
   const char* name;
   int code;
   bool (*concerns)(const FileAccess&);
   int times = 1;
 };
 
-std::ostream& operator<<(std::ostream& out, const Sweep& sweep) { return out << sweep.name; }
+std::ostream& operator<<(std::ostream& out, const OperationSweep& sweep) { return out << sweep.name; }
 
-class MemoryFaults : public ::testing::TestWithParam<Sweep> {};
+class MemoryFaults : public ::testing::TestWithParam<OperationSweep> {};
 
 TEST_P(MemoryFaults, LoseNothingAndLeakNothingWhicheverOperationFails) {
-  const Sweep& sweep = GetParam();
+  const OperationSweep& sweep = GetParam();
   constexpr int kMostOperations = 5000;
   const testing::Handles before = handles();
   int skip = 0;
@@ -305,15 +305,20 @@ TEST_P(MemoryFaults, LoseNothingAndLeakNothingWhicheverOperationFails) {
   EXPECT_GT(skip, 20) << "hardly anything was made to fail";
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, MemoryFaults,
-    ::testing::Values(Sweep{"AnyReadError", SQLITE_IOERR_READ, any}, Sweep{"AnyOutOfMemory", SQLITE_IOERR_NOMEM, any},
-                      Sweep{"AnyThreeTimes", SQLITE_IOERR, any, 3}, Sweep{"ReadError", SQLITE_IOERR_READ, reading},
-                      Sweep{"Full", SQLITE_FULL, writing}, Sweep{"FullFromThenOn", SQLITE_FULL, writing, 1'000'000},
-                      Sweep{"WriteError", SQLITE_IOERR_WRITE, writing},
-                      Sweep{"OutOfMemory", SQLITE_NOMEM, taking_memory}, Sweep{"Busy", SQLITE_BUSY, taking_a_lock},
-                      Sweep{"BusyTwice", SQLITE_BUSY, taking_a_lock, 2}),
-    [](const ::testing::TestParamInfo<Sweep>& tested) { return std::string(tested.param.name); });
+INSTANTIATE_TEST_SUITE_P(All, MemoryFaults,
+                         ::testing::Values(OperationSweep{"AnyReadError", SQLITE_IOERR_READ, any},
+                                           OperationSweep{"AnyOutOfMemory", SQLITE_IOERR_NOMEM, any},
+                                           OperationSweep{"AnyThreeTimes", SQLITE_IOERR, any, 3},
+                                           OperationSweep{"ReadError", SQLITE_IOERR_READ, reading},
+                                           OperationSweep{"Full", SQLITE_FULL, writing},
+                                           OperationSweep{"FullFromThenOn", SQLITE_FULL, writing, 1'000'000},
+                                           OperationSweep{"WriteError", SQLITE_IOERR_WRITE, writing},
+                                           OperationSweep{"OutOfMemory", SQLITE_NOMEM, taking_memory},
+                                           OperationSweep{"Busy", SQLITE_BUSY, taking_a_lock},
+                                           OperationSweep{"BusyTwice", SQLITE_BUSY, taking_a_lock, 2}),
+                         [](const ::testing::TestParamInfo<OperationSweep>& tested) {
+                           return std::string(tested.param.name);
+                         });
 
 // The limit. Three quarters of it are for the database, one for its log.
 

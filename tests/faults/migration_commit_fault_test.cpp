@@ -210,7 +210,7 @@ TEST_P(CommitOfAMigration, ThatNobodyFindsIsAnIoErrorAndNotDoneAgain) {
 
 // Without a transaction: what it will do is written down before, that it is done after it.
 
-Migrations with_one_alone() {
+Migrations with_a_last_one_alone() {
   Migrations migrations = five_migrations();
   migrations.add(
       {.version = 6, .name = "alone", .up = "-- sqlane: no-transaction\nCREATE TABLE alone (id); DELETE FROM visit;"});
@@ -235,7 +235,7 @@ class CommitAroundAStepAlone : public ::testing::Test {
   }
 
   TemporaryFolder folder_;
-  Migrations migrations_ = with_one_alone();
+  Migrations migrations_ = with_a_last_one_alone();
   Database db_ = Database::open(folder_ / "app.db", {.busy_timeout = 0ms});
 };
 

@@ -65,9 +65,9 @@ std::vector<milliseconds> recorded(const Database& db, const Migrations& migrati
 }
 
 // Runs on a thread of its own; what became of it is asked for later.
-class Migrating {
+class MigratingByTheClock {
  public:
-  Migrating(Database& db, Migrations migrations, MigrateOptions options)
+  MigratingByTheClock(Database& db, Migrations migrations, MigrateOptions options)
       : thread_([this, &db, migrations = std::move(migrations), options = std::move(options)] {
           try {
             report_ = db.migrate(migrations, options);
@@ -101,7 +101,7 @@ class TimeOfMigrations : public ::testing::Test {
   }
   [[nodiscard]] static MigrateOptions wait_7s() { return {.lock_timeout = 7s}; }
 
-  void advance_until_it_ends(const Migrating& migrating) {
+  void advance_until_it_ends(const MigratingByTheClock& migrating) {
     while (!migrating.has_ended()) {
       if (clock_.sleeping() > 0) clock_.advance(10ms);
       std::this_thread::yield();
@@ -109,7 +109,7 @@ class TimeOfMigrations : public ::testing::Test {
   }
 
   // And not after an hour, which others would wait (Options::acquire_timeout).
-  void expect_to_end_after_7s(Migrating& migrating) {
+  void expect_to_end_after_7s(MigratingByTheClock& migrating) {
     clock_.await_sleeping(1);
     clock_.advance(7s - 1ns);
     clock_.await_sleeping(1);
@@ -187,7 +187,7 @@ TEST_F(TimeOfMigrations, EndsTheWaitForTheLane) {
   Database db = open();
   {
     const Transaction holder = db.begin();
-    Migrating migrating(db, five_migrations(), wait_7s());
+    MigratingByTheClock migrating(db, five_migrations(), wait_7s());
     expect_to_end_after_7s(migrating);
   }
   EXPECT_EQ(db.migrate(five_migrations(), wait_7s()).steps.size(), 5U);
@@ -196,7 +196,7 @@ TEST_F(TimeOfMigrations, EndsTheWaitForTheLane) {
 // Others would wait for a second.
 TEST_F(TimeOfMigrations, IsNotUpWhenTheLaneComesFree) {
   Database db = open(2, 1s);
-  std::optional<Migrating> migrating;
+  std::optional<MigratingByTheClock> migrating;
   {
     const Transaction holder = db.begin();
     migrating.emplace(db, five_migrations(), wait_7s());
@@ -212,7 +212,7 @@ TEST_F(TimeOfMigrations, EndsTheWaitForAReader) {
   Database db = open(1);
   {
     const Snapshot held = db.snapshot();
-    Migrating migrating(db, five_migrations(), wait_7s());
+    MigratingByTheClock migrating(db, five_migrations(), wait_7s());
     expect_to_end_after_7s(migrating);
   }
   EXPECT_EQ(db.migrate(five_migrations(), wait_7s()).steps.size(), 5U);
@@ -222,7 +222,7 @@ TEST_F(TimeOfMigrations, EndsTheWaitForAnotherProcessThatMigrates) {
   Database db = open();
   const int other = ::open((path_.string() + "-migration").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   ASSERT_EQ(::flock(other, LOCK_EX), 0);
-  Migrating migrating(db, five_migrations(), wait_7s());
+  MigratingByTheClock migrating(db, five_migrations(), wait_7s());
   for (milliseconds waited = 0ms; waited < 7s; waited += 10ms) {
     clock_.await_sleeping(1);
     clock_.advance(10ms);
@@ -238,7 +238,7 @@ TEST_F(TimeOfMigrations, EndsTheWaitForTheWriteLockOfAnotherProcess) {
   Database db = open();
   ForeignConnection other(path_);
   other.run("BEGIN IMMEDIATE");
-  Migrating migrating(db, five_migrations(), wait_7s());
+  MigratingByTheClock migrating(db, five_migrations(), wait_7s());
   const ManualClock::time_point begin = clock_.now();
   advance_until_it_ends(migrating);
   EXPECT_GE(clock_.now() - begin, 7s);
@@ -251,7 +251,7 @@ TEST_F(TimeOfMigrations, IsNotUpWhenTheWriteLockComesFree) {
   Database db = open();
   ForeignConnection other(path_);
   other.run("BEGIN IMMEDIATE");
-  Migrating migrating(db, five_migrations(), wait_7s());
+  MigratingByTheClock migrating(db, five_migrations(), wait_7s());
   for (milliseconds waited = 0ms; waited < 5s; waited += 100ms) {
     clock_.await_sleeping(1);
     clock_.advance(100ms);
@@ -273,9 +273,9 @@ TEST_F(TimeOfMigrations, LetsAnotherThreadSeeThatAllIsDone) {
     is_migrating.count_down();
     is_waited_for.wait();
   };
-  Migrating first(db, five_migrations(), options);
+  MigratingByTheClock first(db, five_migrations(), options);
   is_migrating.wait();
-  Migrating second(db, five_migrations(), wait_7s());
+  MigratingByTheClock second(db, five_migrations(), wait_7s());
   clock_.await_sleeping(1);
   is_waited_for.count_down();
   EXPECT_EQ(first.report().steps.size(), 5U);
@@ -298,7 +298,7 @@ TEST_F(TimeOfMigrations, IsThatOfTheMigrationWhenTheCopyWaitsForAReader) {
     is_copying.count_down();
     is_held.wait();
   };
-  Migrating migrating(db, five_migrations(), options);
+  MigratingByTheClock migrating(db, five_migrations(), options);
   is_copying.wait();
   held.reset(new Snapshot(db.snapshot()));
   is_held.count_down();
@@ -323,7 +323,7 @@ TEST_F(TimeOfMigrations, IsNotNeededOnceAllIsDone) {
     });
     testing::await_waiting(db, 1);
   };
-  Migrating migrating(db, five_migrations(), options);
+  MigratingByTheClock migrating(db, five_migrations(), options);
   while (!is_held) std::this_thread::yield();
   EXPECT_EQ(migrating.report().steps.size(), 5U);  // by a clock that nobody advances, it would wait for ever
   has_migrated.count_down();

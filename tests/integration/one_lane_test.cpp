@@ -13,6 +13,7 @@
 #include "support/foreign_connection.hpp"
 #include "support/open_files.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/working_folder.hpp"
 
 // All who open a file in one process share its lane, whatever path they take.
 
@@ -23,19 +24,9 @@ namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 using testing::error_of;
 using testing::mentions;
+using testing::WorkingFolder;
 
 // Meanwhile relative paths begin in this folder.
-class WorkingFolder {
- public:
-  explicit WorkingFolder(const fs::path& folder) : before_(fs::current_path()) { fs::current_path(folder); }
-  WorkingFolder(const WorkingFolder&) = delete;
-  WorkingFolder& operator=(const WorkingFolder&) = delete;
-  ~WorkingFolder() { fs::current_path(before_); }
-
- private:
-  const fs::path before_;
-};
-
 class OneLane : public ::testing::Test {
  protected:
   [[nodiscard]] fs::path path() const { return folder_ / "a.db"; }

@@ -13,6 +13,7 @@
 #include "support/open_files.hpp"
 #include "support/permissions.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/working_folder.hpp"
 
 namespace sqlane {
 namespace {
@@ -29,23 +30,10 @@ using testing::mentions;
 using testing::OrdinaryUser;
 using testing::TemporaryFolder;
 using testing::Umask;
+using testing::WorkingFolder;
 using testing::write_bytes;
 
 constexpr mode_t kPermissions = 0777;
-
-class WorkingFolder {
- public:
-  explicit WorkingFolder(const fs::path& folder) : before_(fs::current_path()) { fs::current_path(folder); }
-  WorkingFolder(const WorkingFolder&) = delete;
-  WorkingFolder& operator=(const WorkingFolder&) = delete;
-  ~WorkingFolder() {
-    std::error_code ignored;
-    fs::current_path(before_, ignored);
-  }
-
- private:
-  fs::path before_;
-};
 
 mode_t mode_of(const fs::path& path) {
   struct stat status {};

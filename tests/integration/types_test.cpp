@@ -415,8 +415,8 @@ TEST_F(Types, CarryRandomValues) {
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937_64 random(seed);
   db.execute("CREATE TABLE random (integer, small, real, text, blob, maybe)");
-  using Values = std::tuple<std::int64_t, std::int16_t, double, std::string, Bytes, std::optional<std::uint32_t>>;
-  std::vector<Values> all;
+  using Row = std::tuple<std::int64_t, std::int16_t, double, std::string, Bytes, std::optional<std::uint32_t>>;
+  std::vector<Row> all;
   for (int i = 0; i < 2000; ++i) {
     double real = std::bit_cast<double>(random());
     if (std::isnan(real)) real = 0;
@@ -430,7 +430,7 @@ TEST_F(Types, CarryRandomValues) {
     all.emplace_back(integer, static_cast<std::int16_t>(random()), real, text, blob, maybe);
   }
   db.write([&](Transaction& tx) { tx.execute_many("INSERT INTO random VALUES (?, ?, ?, ?, ?, ?)", all); });
-  EXPECT_EQ(db.query<Values>("SELECT * FROM random ORDER BY rowid"), all);
+  EXPECT_EQ(db.query<Row>("SELECT * FROM random ORDER BY rowid"), all);
 }
 
 // Not a TypeError: the value is not to blame.

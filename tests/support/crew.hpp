@@ -59,6 +59,8 @@ class Dice {
 
   [[nodiscard]] int below(int end) { return std::uniform_int_distribution(0, end - 1)(random_); }
   [[nodiscard]] bool is_one_in(int many) { return below(many) == 0; }
+  // Dice for another thread.
+  [[nodiscard]] Dice another() { return Dice(static_cast<unsigned>(below(1 << 30))); }
   // Lets others run, or not.
   void dawdle() {
     for (int i = below(8); i > 0; --i) std::this_thread::yield();

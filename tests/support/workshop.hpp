@@ -83,6 +83,8 @@ class Tool {
   std::uint64_t uses_ = 0;  // not atomic: a hand-over that orders nothing is a data race
 };
 
+inline void use(Tool& tool) { const Tool::Use use(tool); }
+
 inline std::function<std::unique_ptr<Tool>()> Workshop::factory(std::function<void()> before) {
   return [this, pool = pools_, before = std::move(before)] {
     struct Making {

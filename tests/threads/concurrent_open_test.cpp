@@ -10,17 +10,17 @@
 namespace sqlane {
 namespace {
 
-constexpr int kThreads = 8;
-constexpr int kRounds = 50;
+constexpr int kOpeners = 8;
+constexpr int kOpenings = 50;
 
 TEST(ConcurrentOpen, OfANewFileWorksForEverybody) {
   const testing::TemporaryFolder folder;
   const std::size_t open_files = testing::count_open_files();
-  for (int round = 0; round < kRounds; ++round) {
+  for (int round = 0; round < kOpenings; ++round) {
     const std::filesystem::path path = folder / ("new" + std::to_string(round) + ".db");
-    std::latch start(kThreads);
+    std::latch start(kOpeners);
     std::vector<std::jthread> threads;
-    for (int t = 0; t < kThreads; ++t) {
+    for (int t = 0; t < kOpeners; ++t) {
       threads.emplace_back([&] {
         start.arrive_and_wait();
         try {
@@ -36,23 +36,23 @@ TEST(ConcurrentOpen, OfANewFileWorksForEverybody) {
     }
     threads.clear();
     Database db = Database::open(path);
-    EXPECT_EQ(db.query_one<int>("SELECT count(*) FROM t"), kThreads);
+    EXPECT_EQ(db.query_one<int>("SELECT count(*) FROM t"), kOpeners);
   }
   EXPECT_EQ(testing::count_open_files(), open_files);
   // Nothing but the databases is left: no file that was made beside one.
   int files = 0;
   for (const auto& entry : std::filesystem::directory_iterator(folder.path())) files += entry.is_regular_file() ? 1 : 0;
-  EXPECT_EQ(files, kRounds);
+  EXPECT_EQ(files, kOpenings);
 }
 
 TEST(ConcurrentOpen, OfANamedMemoryDatabaseGivesOneDatabase) {
-  for (int round = 0; round < kRounds; ++round) {
+  for (int round = 0; round < kOpenings; ++round) {
     const std::string name = "round" + std::to_string(round);
-    std::latch start(kThreads);
-    std::latch all_open(kThreads);
-    std::latch all_wrote(kThreads);
+    std::latch start(kOpeners);
+    std::latch all_open(kOpeners);
+    std::latch all_wrote(kOpeners);
     std::vector<std::jthread> threads;
-    for (int t = 0; t < kThreads; ++t) {
+    for (int t = 0; t < kOpeners; ++t) {
       threads.emplace_back([&] {
         start.arrive_and_wait();
         Database db = Database::in_memory(name);
@@ -60,7 +60,7 @@ TEST(ConcurrentOpen, OfANamedMemoryDatabaseGivesOneDatabase) {
         db.execute("CREATE TABLE IF NOT EXISTS t (a)");
         db.execute("INSERT INTO t VALUES (1)");
         all_wrote.arrive_and_wait();
-        EXPECT_EQ(db.query_one<int>("SELECT count(*) FROM t"), kThreads);
+        EXPECT_EQ(db.query_one<int>("SELECT count(*) FROM t"), kOpeners);
       });
     }
   }

@@ -35,14 +35,13 @@ using testing::error_of;
 using testing::mentions;
 using testing::SteppedClock;
 using testing::Tool;
+using testing::use;
 using testing::Workshop;
 
 using ToolPool = Pool<Tool>;
 using Lease = ToolPool::Lease;
 
 constexpr milliseconds kPatience{10};
-
-void use(const Lease& lease) { const Tool::Use use(*lease); }
 
 void await_waiting(const ToolPool& pool, std::size_t threads) {
   while (pool.statistics().waiting != threads) std::this_thread::yield();
@@ -71,8 +70,6 @@ class PoolFairness : public ::testing::Test {
   SteppedClock clock_;
   Workshop workshop_;
 };
-
-Dice any_dice(Dice& dice) { return Dice(static_cast<unsigned>(dice.below(1 << 30))); }
 
 TEST_F(PoolFairness, HandsTheNextReturnToWhomPatienceHasLeft) {
   // main                      waiter
@@ -123,14 +120,14 @@ TEST_F(PoolFairness, LetsNobodyStarveBesideThoseWhoComeAgainAndAgain) {
     std::atomic<bool> is_served = false;
     std::optional<Lease> lease = pool.acquire();
     std::jthread waiter([&] {
-      use(pool.acquire());
+      use(*pool.acquire());
       is_served = true;
     });
     await_waiting(pool, 1);
     std::vector<std::jthread> others;
     for (int i = 0; i < 2; ++i) {
       others.emplace_back([&] {
-        while (!is_served) use(pool.acquire());
+        while (!is_served) use(*pool.acquire());
       });
     }
     clock_.advance(kPatience);
@@ -196,11 +193,11 @@ TEST_F(PoolFairness, ForgetsNobodyWhateverComesBackHowever) {
                   options, {.is_valid = [&](Tool&) { return checks++ % 5 != 0; }}, &clock_);
     std::vector<std::function<void()>> jobs;
     for (std::size_t i = 0; i < crew.size(); ++i) {
-      jobs.emplace_back([&, own = any_dice(dice_)]() mutable {
+      jobs.emplace_back([&, own = dice_.another()]() mutable {
         for (int n = 0; n < kUses; ++n) {
           try {
             Lease lease = pool.acquire();
-            use(lease);
+            use(*lease);
             if (own.is_one_in(3)) own.dawdle();
             if (own.is_one_in(6)) lease.retire();
             ++served;
@@ -249,7 +246,7 @@ class PoolFairnessTwoWaiters : public PoolFairness {
       crew.run({[&] {
                   if (first != 0) await_waiting(pool, 1);
                   try {
-                    use(acquire(pool, stop));
+                    use(*acquire(pool, stop));
                     ++leases;
                   } catch (const Error&) {
                   }
@@ -257,14 +254,14 @@ class PoolFairnessTwoWaiters : public PoolFairness {
                 },
                 [&] {
                   if (first != 1) await_waiting(pool, 1);
-                  use(pool.acquire());
+                  use(*pool.acquire());
                 },
-                [&, own = any_dice(dice_)]() mutable {
+                [&, own = dice_.another()]() mutable {
                   both_wait.wait();
                   own.dawdle();
                   lease.reset();
                 },
-                [&, own = any_dice(dice_)]() mutable {
+                [&, own = dice_.another()]() mutable {
                   await_waiting(pool, 2);
                   both_wait.count_down();
                   own.dawdle();
@@ -326,7 +323,7 @@ TEST_F(PoolFairness, PassesTheTurnOnWhenMakingFails) {
     for (int i = 0; i < 3; ++i) {
       waiters.emplace_back([&] {
         try {
-          use(pool.acquire());
+          use(*pool.acquire());
           ++served;
         } catch (const std::runtime_error&) {
           ++failed;
@@ -377,7 +374,7 @@ TEST_F(PoolFairness, MakesAnotherForWhomSomethingBrokenIsHandedTo) {
     ToolPool pool(workshop_.factory(), options, {.is_valid = [&](Tool&) { return failures_left-- <= 0; }}, &clock_);
     std::optional<Lease> lease = pool.acquire();
     std::vector<std::jthread> waiters;
-    for (int i = 0; i < 2; ++i) waiters.emplace_back([&] { use(pool.acquire()); });
+    for (int i = 0; i < 2; ++i) waiters.emplace_back([&] { use(*pool.acquire()); });
     await_waiting(pool, 2);
     failures_left = 1;
     lease.reset();
@@ -401,7 +398,7 @@ TEST_F(PoolFairness, WaitsUntilAllThatOthersHaveHasComeBackOnce) {
     threads.emplace_back([&] {
       for (int n = 1; n <= kUses; ++n) {
         const Lease lease = pool.acquire();
-        use(lease);
+        use(*lease);
         other.holds = n;
         if (n % 4 == 0) std::this_thread::yield();
         other.holds = 0;
@@ -442,7 +439,7 @@ TEST_F(PoolFairness, RefusesTheLastOfARingOfPools) {
         try {
           const Lease own = pools[i]->acquire({"outer.cpp", static_cast<int>(i) + 1, "hold"});
           all_hold.arrive_and_wait();
-          use(pools[(i + 1) % size]->acquire({"inner.cpp", static_cast<int>(i) + 1, "ask"}));
+          use(*pools[(i + 1) % size]->acquire({"inner.cpp", static_cast<int>(i) + 1, "ask"}));
           ++served;
         } catch (const UsageError& error) {
           ++refused;
@@ -479,7 +476,7 @@ TEST_F(PoolFairness, LetsAThreadWaitForWhatItHasUnbound) {
     await_waiting(pool, 1);
     lease.reset();
   });
-  EXPECT_NO_THROW(use(pool.acquire()));
+  EXPECT_NO_THROW(use(*pool.acquire()));
 }
 
 TEST_F(PoolFairness, SeesNoRingWhereAllKeepToOneOrder) {
@@ -491,13 +488,13 @@ TEST_F(PoolFairness, SeesNoRingWhereAllKeepToOneOrder) {
   std::atomic<int> served = 0;
   std::vector<std::jthread> threads;
   for (int t = 0; t < kThreads; ++t) {
-    threads.emplace_back([&, own = any_dice(dice_)]() mutable {
+    threads.emplace_back([&, own = dice_.another()]() mutable {
       try {
         for (int n = 0; n < kUses; ++n) {
           const Lease first = one.acquire();
-          use(first);
+          use(*first);
           if (own.is_one_in(4)) own.dawdle();
-          use(two.acquire());
+          use(*two.acquire());
           ++served;
         }
       } catch (const std::exception& error) {

@@ -30,12 +30,11 @@ using testing::Crew;
 using testing::Dice;
 using testing::SteppedClock;
 using testing::Tool;
+using testing::use;
 using testing::Workshop;
 
 using ToolPool = Pool<Tool>;
 using Lease = ToolPool::Lease;
-
-void use(const Lease& lease) { const Tool::Use use(*lease); }
 
 // After the pool and all leases are gone.
 void expect_nothing_is_left(const Workshop& workshop) {
@@ -115,7 +114,7 @@ class Member {
     try {
       std::optional<Lease> lease = acquire();
       if (!lease) return;
-      use(*lease);
+      use(**lease);
       held_.push_back(*std::move(lease));
     } catch (const ClosedError&) {
       EXPECT_NE(pool_->state(), PoolState::active);
@@ -155,8 +154,6 @@ class Member {
   Dice dice_;
   std::vector<Lease> held_;
 };
-
-Dice any_dice(Dice& dice) { return Dice(static_cast<unsigned>(dice.below(1 << 30))); }
 
 PoolOptions any_options(Dice& dice) {
   PoolOptions options{.max = 2,
@@ -201,7 +198,7 @@ TEST(PoolShutdown, AmongCallsOfAllKindsLosesAndDoublesNothing) {
       const auto pool = std::make_shared<ToolPool>(workshop.factory(), options, checking_hooks(checks));
       std::vector<std::function<void()>> jobs;
       for (std::size_t i = 0; i < crew.size(); ++i) {
-        const auto member = std::make_shared<Member>(pool, shelf, workshop, any_dice(dice));
+        const auto member = std::make_shared<Member>(pool, shelf, workshop, dice.another());
         jobs.emplace_back([member] { member->run(); });
       }
       crew.run(std::move(jobs));
@@ -244,13 +241,13 @@ TEST(PoolShutdown, ByDestroyingThePoolAnswersThoseWhoWaitInside) {
     std::vector<std::function<void()>> jobs;
     for (int i = 0; i < kWaiters; ++i) {
       const bool can_be_stopped = i == 0;
-      jobs.emplace_back([&, can_be_stopped, own = any_dice(dice)]() mutable {
+      jobs.emplace_back([&, can_be_stopped, own = dice.another()]() mutable {
         try {
           AcquireOptions how;
           if (can_be_stopped) how.stop = stop.get_token();
           Lease lease = pool->acquire(how);
           ++given;
-          use(lease);
+          use(*lease);
           own.dawdle();
           if (own.is_one_in(2)) shelf.put(std::move(lease));
         } catch (const ClosedError&) {
@@ -263,7 +260,7 @@ TEST(PoolShutdown, ByDestroyingThePoolAnswersThoseWhoWaitInside) {
         shelf.clear();
       });
     }
-    jobs.emplace_back([&, own = any_dice(dice)]() mutable {
+    jobs.emplace_back([&, own = dice.another()]() mutable {
       all_wait.wait();
       own.dawdle();
       if (own.is_one_in(4)) stop.request_stop();
@@ -272,7 +269,7 @@ TEST(PoolShutdown, ByDestroyingThePoolAnswersThoseWhoWaitInside) {
         own.dawdle();
       }
     });
-    jobs.emplace_back([&, own = any_dice(dice)]() mutable {
+    jobs.emplace_back([&, own = dice.another()]() mutable {
       while (pool->statistics().waiting != kWaiters) std::this_thread::yield();
       all_wait.count_down();
       own.dawdle();
@@ -309,12 +306,12 @@ TEST(PoolShutdown, ByDestroyingThePoolWaitsForThoseWhoDrainAndCloseIt) {
     std::vector<std::function<void()>> jobs;
     jobs.emplace_back([&] { EXPECT_TRUE(pool->drain(hours(1)).empty()); });
     jobs.emplace_back([&] { EXPECT_NO_THROW(pool->close(hours(1))); });
-    jobs.emplace_back([&, own = any_dice(dice)]() mutable {
+    jobs.emplace_back([&, own = dice.another()]() mutable {
       both_wait.wait();
       own.dawdle();
       lease.reset();
     });
-    jobs.emplace_back([&, own = any_dice(dice)]() mutable {
+    jobs.emplace_back([&, own = dice.another()]() mutable {
       await_sleeping(clock, 2);
       both_wait.count_down();
       own.dawdle();
@@ -344,11 +341,11 @@ TEST(PoolShutdown, ByDestroyingThePoolEndsWhatMaintenanceDoes) {
     std::optional<Lease> lease = pool->acquire();
     lease->unbind();
     std::vector<std::function<void()>> jobs;
-    jobs.emplace_back([&, own = any_dice(dice)]() mutable {
+    jobs.emplace_back([&, own = dice.another()]() mutable {
       own.dawdle();
       lease.reset();
     });
-    jobs.emplace_back([&, own = any_dice(dice)]() mutable {
+    jobs.emplace_back([&, own = dice.another()]() mutable {
       if (own.is_one_in(2)) {
         while (workshop.made < 2) std::this_thread::yield();
       }
@@ -519,7 +516,7 @@ TEST(PoolShutdown, ByDestroyingThePoolWaitsForACallThatAsksWhetherOneWorks) {
     crew.run({[&, acquires = round % 2 == 0] {
                 try {
                   if (acquires) {
-                    use(pool->acquire());
+                    use(*pool->acquire());
                   } else {
                     pool->maintain_now();
                   }
@@ -553,7 +550,7 @@ TEST(PoolShutdown, LeavesLeasesUsableThatOutliveThePool) {
     std::vector<std::function<void()>> jobs;
     for (std::size_t i = 0; i < kLeases; ++i) {
       jobs.emplace_back([&, i] {
-        use(leases[i]);
+        use(*leases[i]);
         leases[i].give_back();
       });
     }

@@ -11,7 +11,7 @@ namespace {
 
 constexpr int kLooks = 4;
 
-constexpr int kRounds = 3000;
+constexpr int kSignals = 3000;
 
 // One thread makes a signal, awaits it and destroys it at once; the other one
 // gives it as soon as it sees it: before, during or after going to sleep.
@@ -28,7 +28,7 @@ void run_rounds(Await await) {
       }
     }
   });
-  for (int round = 0; round < kRounds; ++round) {
+  for (int round = 0; round < kSignals; ++round) {
     const auto signal = std::make_unique<Signal>();
     shown = signal.get();
     for (int i = 0; i < round % 40; ++i) std::this_thread::yield();  // so that it is often given before

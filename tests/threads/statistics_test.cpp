@@ -86,7 +86,7 @@ class StatisticsUnderLoad : public ::testing::Test {
   testing::TemporaryFolder folder;
 };
 
-constexpr std::uint64_t kWrites = 3 * 300;
+constexpr std::uint64_t kWritesOfAll = 3 * 300;
 constexpr std::uint64_t kReads = 3 * 300;
 
 TEST_F(StatisticsUnderLoad, AddUpToWhatWasDone) {
@@ -103,13 +103,13 @@ TEST_F(StatisticsUnderLoad, AddUpToWhatWasDone) {
     while (observer.looks() == 0) std::this_thread::yield();
   }
   const DatabaseStatistics after = db.stats();
-  EXPECT_EQ(after.lane.jobs - before.lane.jobs, kWrites);
-  EXPECT_LE(after.lane.commits - before.lane.commits, kWrites);
-  EXPECT_EQ(after.lane.batch_sizes.sum() - before.lane.batch_sizes.sum(), kWrites);
+  EXPECT_EQ(after.lane.jobs - before.lane.jobs, kWritesOfAll);
+  EXPECT_LE(after.lane.commits - before.lane.commits, kWritesOfAll);
+  EXPECT_EQ(after.lane.batch_sizes.sum() - before.lane.batch_sizes.sum(), kWritesOfAll);
   EXPECT_EQ(after.lane.batch_sizes.count(), after.lane.commits);
   EXPECT_EQ(after.readers.acquires, kReads);
   EXPECT_EQ(after.statements.hits + after.statements.prepared - before.statements.hits - before.statements.prepared,
-            kWrites + kReads);
+            kWritesOfAll + kReads);
   EXPECT_EQ(after.readers.wait_times.count(), after.readers.waits);
   EXPECT_EQ(after.readers.created, after.readers.total + after.readers.closed_for(CloseReason::overflow));
   EXPECT_GT(after.checkpoints, 0U);
@@ -133,7 +133,7 @@ TEST_F(StatisticsUnderLoad, OutliveTheirConnections) {
   }
   const DatabaseStatistics after = db.stats();
   EXPECT_EQ(after.readers.acquires, kReads);
-  EXPECT_EQ(after.statements.hits + after.statements.prepared - before.hits - before.prepared, kWrites + kReads);
+  EXPECT_EQ(after.statements.hits + after.statements.prepared - before.hits - before.prepared, kWritesOfAll + kReads);
   std::uint64_t uses = 3 * after.readers.closed_for(CloseReason::uses);
   const std::vector<ResourceReport> connections = db.connections();
   for (std::size_t i = 1; i < connections.size(); ++i) uses += connections[i].uses;
@@ -151,7 +151,7 @@ TEST_F(StatisticsUnderLoad, StayRightWhileTheHealthIsAskedFor) {
     load(db);
   }
   const DatabaseStatistics after = db.stats();
-  EXPECT_EQ(after.lane.jobs, kWrites + 1);
+  EXPECT_EQ(after.lane.jobs, kWritesOfAll + 1);
   EXPECT_GE(after.readers.acquires, kReads);
   EXPECT_EQ(after.lane.guards, 0U);
   EXPECT_TRUE(db.health().is_healthy());

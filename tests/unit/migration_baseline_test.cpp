@@ -22,7 +22,7 @@ AppliedMigration applied(std::int32_t version, State state = State::applied, std
   return {.version = version, .name = "step", .checksum = std::move(sum), .state = state};
 }
 
-struct Case {
+struct BaselineCase {
   std::vector<AppliedMigration> applied;
   std::int32_t version;
   std::vector<std::int32_t> recorded;
@@ -30,7 +30,7 @@ struct Case {
 };
 
 TEST(Baseline, RecordsWhatIsMissingAndForgetsWhatIsUnfinished) {
-  const Case cases[] = {
+  const BaselineCase cases[] = {
       {{}, 0, {}, {}},
       {{}, 2, {1, 2}, {}},
       {{applied(1)}, 1, {}, {}},
@@ -41,7 +41,7 @@ TEST(Baseline, RecordsWhatIsMissingAndForgetsWhatIsUnfinished) {
       {{applied(1, State::running)}, 0, {}, {1}},
   };
   const Migrations migrations = three();
-  for (const Case& one : cases) {
+  for (const BaselineCase& one : cases) {
     const Baseline baseline = plan_baseline(one.applied, migrations, one.version);
     std::vector<std::int32_t> recorded;
     for (const Migration* const migration : baseline.recorded) recorded.push_back(migration->version);
