@@ -1,11 +1,11 @@
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <iterator>
 #include <string>
 
 #include "support/cache_of_databases.hpp"
+#include "support/effort.hpp"
 #include "support/open_files.hpp"
 
 namespace sqlane {
@@ -18,12 +18,11 @@ std::size_t count_threads() {
   return static_cast<std::size_t>(std::distance(begin(threads), end(threads)));
 }
 
-// SQLANE_TEST_FILES says how many. One in ten is written to, since each of those is synced several times.
+// One in ten is written to, since each of those is synced several times.
 TEST_F(CacheOfDatabases, ServesManyFilesWithAFewOpen) {
   constexpr std::size_t kOpen = 64;
   constexpr std::size_t kWritten = 10;
-  const char* const wanted = std::getenv("SQLANE_TEST_FILES");
-  const std::size_t files = wanted == nullptr ? 1000 : std::stoul(wanted);
+  const auto files = static_cast<std::size_t>(testing::with_effort(500));
   const std::size_t threads_before = count_threads();
   const auto key_of = [](std::size_t number) { return "tenant" + std::to_string(number); };
 

@@ -10,15 +10,14 @@
 #include <thread>
 #include <vector>
 
+#include "support/effort.hpp"
 #include "support/files.hpp"
 #include "support/foreign_process.hpp"
 #include "support/sqlite_shell.hpp"
 #include "support/temporary_folder.hpp"
 
 // A process that has the file for itself is killed again and again in the middle
-// of its work. SQLANE_TEST_KILLS says how often:
-//
-//   SQLANE_TEST_KILLS=500 sqlane_integration_tests --gtest_filter='KilledAgainAndAgain.*'
+// of its work.
 
 namespace sqlane {
 namespace {
@@ -30,19 +29,17 @@ using testing::LinePipe;
 using testing::ShellResult;
 using testing::TemporaryFolder;
 
-constexpr int kThreads = 4;
+constexpr int kNoteTakers = 4;
 
-int kills() {
-  const char* const text = std::getenv("SQLANE_TEST_KILLS");
-  return text == nullptr ? 20 : std::atoi(text);
-}
+const int kKills = testing::with_effort(10);
 
 // How far each thread has come. It numbers its notes 1, 2, …, and writes one only
 // after the one before was acknowledged.
-using Progress = std::array<int, kThreads>;
+using Progress = std::array<int, kNoteTakers>;
 
 Options options() {
-  return {.readers = kThreads, .durability = Durability::full, .locking = Locking::exclusive, .checkpoint_pages = 20};
+  return {
+      .readers = kNoteTakers, .durability = Durability::full, .locking = Locking::exclusive, .checkpoint_pages = 20};
 }
 
 // Each note is counted by a trigger: a write that took effect in part would show.
@@ -55,7 +52,7 @@ void create(Database& db) {
     tx.execute(
         "CREATE TRIGGER IF NOT EXISTS count_up AFTER INSERT ON note "
         "BEGIN UPDATE tally SET notes = notes + 1 WHERE thread = new.thread; END");
-    for (int thread = 0; thread < kThreads; ++thread) {
+    for (int thread = 0; thread < kNoteTakers; ++thread) {
       tx.execute("INSERT OR IGNORE INTO tally VALUES (?, 0)", thread);
     }
   });
@@ -78,7 +75,7 @@ void work(const fs::path& path, const LinePipe& ledger) {
   Database db = Database::open(path, options());
   create(db);
   std::vector<std::jthread> threads;
-  for (int thread = 0; thread < kThreads; ++thread) {
+  for (int thread = 0; thread < kNoteTakers; ++thread) {
     threads.emplace_back([&, thread] {
       const auto newest = [&] { return db.query_one<int>("SELECT notes FROM tally WHERE thread = ?", thread); };
       for (int number = newest() + 1;; ++number) {
@@ -143,7 +140,7 @@ TEST(KilledAgainAndAgain, LosesNothingThatWasAcknowledged) {
   long lost = 0;
   int logs = 0;
   int kill = 0;
-  for (; kill < kills() && !HasFailure(); ++kill) {
+  for (; kill < kKills && !HasFailure(); ++kill) {
     SCOPED_TRACE("kill " + std::to_string(kill));
     {
       ChildProcess child([&](const LinePipe&, const LinePipe& ledger) { work(path, ledger); });
@@ -168,7 +165,7 @@ TEST(KilledAgainAndAgain, LosesNothingThatWasAcknowledged) {
     const Found found = kill % 3 == 0 ? look_with_sqlane(path) : look_with_shell(path);
     EXPECT_EQ(found.integrity, "ok");
     EXPECT_EQ(found.torn, 0);
-    for (std::size_t thread = 0; thread < kThreads; ++thread) {
+    for (std::size_t thread = 0; thread < kNoteTakers; ++thread) {
       lost += std::max(0, acknowledged[thread] - found.newest[thread]);
     }
     EXPECT_EQ(lost, 0);

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/effort.hpp"
 #include "support/temporary_folder.hpp"
 #include "vfs/memory_store.hpp"
 
@@ -213,7 +214,7 @@ class Operations {
 };
 
 TEST(MemoryLikeFile, AnswersTheSameToTheSameOperations) {
-  constexpr int kOperations = 100'000;
+  const int operation_count = testing::with_effort(20'000);
   const unsigned seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));
   const testing::TemporaryFolder folder;
@@ -230,7 +231,7 @@ TEST(MemoryLikeFile, AnswersTheSameToTheSameOperations) {
     std::vector<std::string> history;
     int refused = 0;
     int committed = 0;
-    for (int i = 0; i < kOperations; ++i) {
+    for (int i = 0; i < operation_count; ++i) {
       operations.draw();
       std::string shown;
       const std::string expected = operations.apply(file, shown);
@@ -246,9 +247,9 @@ TEST(MemoryLikeFile, AnswersTheSameToTheSameOperations) {
       FAIL() << "operation " << i << "\nfile:   " << expected << "\nmemory: " << actual << "\nafter\n" << newest;
     }
     // There was something to compare.
-    EXPECT_GT(refused, kOperations / 100);
-    EXPECT_GT(committed, kOperations / 100);
-    std::printf("%d operations, %d commits, %d refused\n", kOperations, committed, refused);
+    EXPECT_GT(refused, operation_count / 100);
+    EXPECT_GT(committed, operation_count / 100);
+    std::printf("%d operations, %d commits, %d refused\n", operation_count, committed, refused);
     EXPECT_EQ(file.run(0, "SELECT a, b, hex(c) FROM t ORDER BY a"),
               memory.run(0, "SELECT a, b, hex(c) FROM t ORDER BY a"));
   }

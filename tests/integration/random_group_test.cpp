@@ -11,6 +11,7 @@
 #include <tuple>
 #include <vector>
 
+#include "support/effort.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace sqlane {
@@ -18,8 +19,8 @@ namespace {
 
 using testing::TemporaryFolder;
 
-constexpr int kThreads = 8;
-constexpr int kJobs = 13'000;  // of each thread
+constexpr int kWriters = 8;
+const int kJobsOfAWriter = testing::with_effort(2000);  // of each thread
 constexpr int kMostDepth = 3;
 
 // The rows that a job leaves in a table are numbered.
@@ -39,8 +40,8 @@ class RandomWriter {
       : db_(db), number_(number), random_(seed + static_cast<unsigned>(number)) {}
 
   void run() {
-    for (int i = 0; i < kJobs; ++i) {
-      job_ = static_cast<std::int64_t>(number_) * kJobs + i;
+    for (int i = 0; i < kJobsOfAWriter; ++i) {
+      job_ = static_cast<std::int64_t>(number_) * kJobsOfAWriter + i;
       next_row_ = 0;
       pending_.clear();
       pending_sum_ = 0;
@@ -250,9 +251,9 @@ TEST(RandomGroups, LeaveWhatTheJobsThatSucceededWouldLeaveOneByOne) {
   db.execute("CREATE TRIGGER count_it AFTER INSERT ON counted BEGIN UPDATE total SET sum = sum + 1; END");
 
   std::vector<RandomWriter> writers;
-  for (int i = 0; i < kThreads; ++i) writers.emplace_back(db, i, seed);
+  for (int i = 0; i < kWriters; ++i) writers.emplace_back(db, i, seed);
   {
-    std::latch start(kThreads);
+    std::latch start(kWriters);
     std::vector<std::jthread> threads;
     for (RandomWriter& writer : writers) {
       threads.emplace_back([&] {
@@ -290,7 +291,7 @@ TEST(RandomGroups, LeaveWhatTheJobsThatSucceededWouldLeaveOneByOne) {
   EXPECT_EQ(surplus, std::vector<RowOfJob>()) << "undone, but still there";
   EXPECT_EQ(db.query_one<std::int64_t>("SELECT sum FROM total"), sum);
   EXPECT_EQ(db.query_one<std::string>("PRAGMA integrity_check"), "ok");
-  EXPECT_GT(failed, kThreads * kJobs / 4);
+  EXPECT_GT(failed, kWriters * kJobsOfAWriter / 4);
   EXPECT_GT(run_by_others, 0) << "no write shared a transaction";
   EXPECT_GT(aborted, 0) << "no write lost a transaction that it shared";
 }

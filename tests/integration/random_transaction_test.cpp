@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/effort.hpp"
 #include "support/note_database.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -42,7 +43,7 @@ Model::Rows rows_of(const auto& source) {
 }
 
 TEST(RandomTransactions, DoWhatAModelDoes) {
-  constexpr int kTransactions = 2500;
+  const int transactions = testing::with_effort(500);
   constexpr int kSteps = 12;
   const auto seed = std::random_device()();
   SCOPED_TRACE("seed " + std::to_string(seed));
@@ -55,7 +56,7 @@ TEST(RandomTransactions, DoWhatAModelDoes) {
   db.execute(
       "CREATE TRIGGER no_poison BEFORE UPDATE ON pair WHEN new.value < 0 BEGIN SELECT RAISE(ROLLBACK, 'no'); END");
   Model::Rows committed;
-  for (int i = 0; i < kTransactions; ++i) {
+  for (int i = 0; i < transactions; ++i) {
     Model model(committed);
     Transaction tx = db.begin(pick(4) == 0 ? Behavior::deferred : Behavior::immediate);
     std::vector<std::unique_ptr<Savepoint>> savepoints;

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/effort.hpp"
 #include "support/open_files.hpp"
 #include "support/sanitizers.hpp"
 #include "support/temporary_folder.hpp"
@@ -15,10 +16,10 @@
 namespace sqlane {
 namespace {
 
-constexpr int kThreads = 100;
-constexpr int kOperations = testing::kHasThreadSanitizer ? 500 : 10'000;
-constexpr int kReaders = 8;
-constexpr std::int64_t kRows = 1000;
+constexpr int kClients = 100;
+const int kOperationsOfAClient = testing::with_effort(testing::kHasThreadSanitizer ? 200 : 1000);
+constexpr int kReaderConnections = 8;
+constexpr std::int64_t kCounters = 1000;
 
 // Reads nine times in ten, and else writes a row of its own and counts one up.
 TEST(MixedLoad, LosesNoWriteAndNeverFails) {
@@ -30,14 +31,14 @@ TEST(MixedLoad, LosesNoWriteAndNeverFails) {
   const sqlite3_int64 memory = sqlite3_memory_used();
   Database db = Database::open(
       folder / "load.db",
-      {.readers = kReaders, .durability = Durability::normal, .acquire_timeout = std::chrono::minutes(4)});
+      {.readers = kReaderConnections, .durability = Durability::normal, .acquire_timeout = std::chrono::minutes(4)});
   db.execute("CREATE TABLE counter (id INTEGER PRIMARY KEY, n INTEGER NOT NULL)");
   db.execute(
       "CREATE TABLE written (thread INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (thread, number)) "
       "WITHOUT ROWID");
   db.write([&](Transaction& tx) {
     std::vector<std::pair<std::int64_t, int>> rows;
-    for (std::int64_t id = 0; id < kRows; ++id) rows.emplace_back(id, 0);
+    for (std::int64_t id = 0; id < kCounters; ++id) rows.emplace_back(id, 0);
     tx.execute_many("INSERT INTO counter VALUES (?, ?)", rows);
   });
 
@@ -50,18 +51,18 @@ TEST(MixedLoad, LosesNoWriteAndNeverFails) {
     while (before < now && !most.compare_exchange_weak(before, now)) {
     }
   };
-  std::vector<int> acknowledged(kThreads);
+  std::vector<int> acknowledged(kClients);
   {
-    std::latch start(kThreads);
+    std::latch start(kClients);
     std::vector<std::jthread> threads;
-    for (int t = 0; t < kThreads; ++t) {
+    for (int t = 0; t < kClients; ++t) {
       threads.emplace_back([&, t] {
         std::mt19937 random(seed + static_cast<unsigned>(t));
-        std::uniform_int_distribution<std::int64_t> row(0, kRows - 1);
+        std::uniform_int_distribution<std::int64_t> row(0, kCounters - 1);
         int& done = acknowledged[static_cast<std::size_t>(t)];
         start.arrive_and_wait();
         try {
-          for (int i = 0; i < kOperations; ++i) {
+          for (int i = 0; i < kOperationsOfAClient; ++i) {
             const std::int64_t id = row(random);
             if (random() % 10 != 0) {
               db.read([&](const Snapshot& snapshot) {
@@ -86,10 +87,10 @@ TEST(MixedLoad, LosesNoWriteAndNeverFails) {
     }
   }
   EXPECT_EQ(most_writing, 1);
-  EXPECT_LE(most_reading, kReaders);
+  EXPECT_LE(most_reading, kReaderConnections);
 
   std::int64_t all = 0;
-  for (int t = 0; t < kThreads; ++t) {
+  for (int t = 0; t < kClients; ++t) {
     const int expected = acknowledged[static_cast<std::size_t>(t)];
     const auto [count, highest] = db.query_one<std::tuple<int, int>>(
         "SELECT count(*), coalesce(max(number), -1) FROM written WHERE thread = ?", t);

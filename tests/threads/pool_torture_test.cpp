@@ -25,9 +25,9 @@
 #include "support/workshop.hpp"
 
 // A hundred threads do whatever can be done with a pool of four. How much they
-// do is fixed; SQLANE_TEST_SECONDS makes it as much as they can in that time:
+// do is fixed; SQLANE_TESTS_SECONDS makes it as much as they can in that time:
 //
-//   SQLANE_TEST_SECONDS=60 sqlane_threads_tests --gtest_filter='*PoolTorture*'
+//   SQLANE_TESTS_SECONDS=60 sqlane_threads_tests --gtest_filter='*PoolTorture*'
 
 namespace sqlane {
 namespace {
@@ -41,13 +41,13 @@ using testing::Workshop;
 using ToolPool = Pool<Tool>;
 using Lease = ToolPool::Lease;
 
-constexpr std::size_t kThreads = 100;
+constexpr std::size_t kTorturers = 100;
 constexpr std::size_t kTools = 4;
-constexpr int kOperations = 400;  // of each thread
+constexpr int kOperationsOfATorturer = 400;  // of each thread
 
 // How long a run goes on; zero: until each thread has done its operations.
 std::chrono::seconds run_time() {
-  const char* const seconds = std::getenv("SQLANE_TEST_SECONDS");
+  const char* const seconds = std::getenv("SQLANE_TESTS_SECONDS");
   return std::chrono::seconds(seconds == nullptr ? 0 : std::atoi(seconds));
 }
 
@@ -141,7 +141,7 @@ class Worker {
   Counts run() {
     const steady_clock::time_point end = steady_clock::now() + run_time();
     const auto goes_on = [&] {
-      return run_time().count() == 0 ? counts_.operations < kOperations : steady_clock::now() < end;
+      return run_time().count() == 0 ? counts_.operations < kOperationsOfATorturer : steady_clock::now() < end;
     };
     while (goes_on()) {
       ++counts_.operations;
@@ -386,7 +386,7 @@ void look_after(ToolPool& pool, std::size_t most, const std::atomic<bool>& is_ov
     const PoolStatistics now = pool.statistics();
     EXPECT_LE(now.total, most);
     EXPECT_LE(now.idle + now.in_use, now.total);
-    EXPECT_LE(now.waiting, kThreads);
+    EXPECT_LE(now.waiting, kTorturers);
     const std::vector<ResourceReport> resources = pool.resources();
     EXPECT_LE(resources.size(), most);
     std::set<std::uint64_t> ids;
@@ -444,15 +444,15 @@ TEST_P(PoolTortureOfLoad, LosesAndDoublesNothing) {
                    .patience = load.patience,
                    .upkeep = upkeep_of(load, reports)},
                   hooks_of(load, mishaps));
-    std::array<Counts, kThreads> each;
+    std::array<Counts, kTorturers> each;
     {
       std::atomic<bool> is_over = false;
       std::jthread keeper([&] { look_after(pool, most, is_over); });
       {
         Colleagues colleagues;
-        std::latch start(kThreads);
+        std::latch start(kTorturers);
         std::vector<std::jthread> threads;
-        for (std::size_t t = 0; t < kThreads; ++t) {
+        for (std::size_t t = 0; t < kTorturers; ++t) {
           threads.emplace_back([&, t] {
             Worker worker(pool, colleagues, seed + t);
             start.arrive_and_wait();

@@ -8,33 +8,34 @@
 #include <thread>
 #include <vector>
 
+#include "support/effort.hpp"
 #include "support/sanitizers.hpp"
 #include "support/temporary_folder.hpp"
 
 // One thread moves amounts between 1,000 rows, so that their sum stays and each
 // row has as many changes as its history; eight read, and see one committed
-// state in all of a snapshot. How much they do is fixed; SQLANE_TEST_SECONDS
+// state in all of a snapshot. How much they do is fixed; SQLANE_TESTS_SECONDS
 // makes it as much as they can in that time:
 //
-//   SQLANE_TEST_SECONDS=60 sqlane_threads_tests --gtest_filter='*SnapshotInvariant*'
+//   SQLANE_TESTS_SECONDS=60 sqlane_threads_tests --gtest_filter='*SnapshotInvariant*'
 
 namespace sqlane {
 namespace {
 
-constexpr int kRows = 1000;
+constexpr int kAccounts = 1000;
 constexpr std::int64_t kEach = 100;
-constexpr int kReaders = 8;
-constexpr int kTransfers = testing::kHasThreadSanitizer ? 300 : 3000;
+constexpr int kWatchers = 8;
+const int kTransfersAtLeast = testing::with_effort(testing::kHasThreadSanitizer ? 200 : 1000);
 
 class Amount {
  public:
   [[nodiscard]] bool is_done(int done) const {
-    return seconds_ > 0 ? std::chrono::steady_clock::now() >= end_ : done >= kTransfers;
+    return seconds_ > 0 ? std::chrono::steady_clock::now() >= end_ : done >= kTransfersAtLeast;
   }
 
  private:
   static int seconds() {
-    const char* const text = std::getenv("SQLANE_TEST_SECONDS");
+    const char* const text = std::getenv("SQLANE_TESTS_SECONDS");
     return text == nullptr ? 0 : std::atoi(text);
   }
 
@@ -62,7 +63,7 @@ class SnapshotInvariant : public ::testing::TestWithParam<Place> {
  protected:
   [[nodiscard]] Database open() const {
     // Small, so that checkpoints and pages that are read again come often.
-    Options options{.readers = kReaders, .durability = Durability::normal, .page_cache = 64U << 10U};
+    Options options{.readers = kWatchers, .durability = Durability::normal, .page_cache = 64U << 10U};
     options.checkpoint_pages = 50;
     if (GetParam() == Place::memory) return Database::in_memory(options);
     options.locking = GetParam() == Place::exclusive_file ? Locking::exclusive : Locking::shared;
@@ -82,21 +83,21 @@ TEST_P(SnapshotInvariant, HoldsInEachOfThemWhileAnotherThreadWrites) {
   db.execute(
       "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < ?) "
       "INSERT INTO account SELECT x, ?, 0, zeroblob(300) FROM n",
-      kRows, kEach);
+      kAccounts, kEach);
   std::atomic<bool> is_over = false;
   std::atomic<std::int64_t> snapshots = 0;
   int transfers = 0;
   {
     std::vector<std::jthread> readers;
-    for (int r = 0; r < kReaders; ++r) {
+    for (int r = 0; r < kWatchers; ++r) {
       readers.emplace_back([&, own = seed + static_cast<unsigned>(r)] {
         std::mt19937 random(own);
         std::int64_t seen = 0;
         while (!is_over && !HasFailure()) {
           db.read([&](const Snapshot& snapshot) {
             const State first = state_of(snapshot);
-            EXPECT_EQ(first.rows, kRows);
-            EXPECT_EQ(first.sum, kRows * kEach);
+            EXPECT_EQ(first.rows, kAccounts);
+            EXPECT_EQ(first.sum, kAccounts * kEach);
             EXPECT_EQ(first.changes, 2 * first.transfers);
             EXPECT_GE(first.transfers, seen);
             seen = first.transfers;
@@ -107,7 +108,7 @@ TEST_P(SnapshotInvariant, HoldsInEachOfThemWhileAnotherThreadWrites) {
       });
     }
     std::mt19937 random(seed);
-    const auto row = [&] { return 1 + static_cast<int>(random() % kRows); };
+    const auto row = [&] { return 1 + static_cast<int>(random() % kAccounts); };
     for (const Amount amount; !amount.is_done(transfers) && !HasFailure(); ++transfers) {
       const int from = row();
       const int to = row();
@@ -117,7 +118,7 @@ TEST_P(SnapshotInvariant, HoldsInEachOfThemWhileAnotherThreadWrites) {
         tx.execute("UPDATE transfers SET n = n + 1");
       });
     }
-    while (snapshots < 10 * kReaders && !HasFailure()) std::this_thread::yield();
+    while (snapshots < 10 * kWatchers && !HasFailure()) std::this_thread::yield();
     is_over = true;
   }
   EXPECT_EQ(db.query_one<int>("SELECT n FROM transfers"), transfers);

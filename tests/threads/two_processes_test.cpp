@@ -17,10 +17,10 @@
 #include "support/temporary_folder.hpp"
 
 // Two programs, each with threads of its own, that count up in one file. How
-// much they do is fixed; SQLANE_TEST_SECONDS makes it as much as they can in
+// much they do is fixed; SQLANE_TESTS_SECONDS makes it as much as they can in
 // that time, to see how they get along under load:
 //
-//   SQLANE_TEST_SECONDS=60 sqlane_threads_tests --gtest_filter='TwoProcesses.*'
+//   SQLANE_TESTS_SECONDS=60 sqlane_threads_tests --gtest_filter='TwoProcesses.*'
 
 namespace sqlane {
 namespace {
@@ -32,12 +32,12 @@ using testing::ForeignConnection;
 using testing::LinePipe;
 using testing::TemporaryFolder;
 
-constexpr int kThreads = 8;
-constexpr int kOperations = 2000;  // of each thread
+constexpr int kThreadsOfAProcess = 8;
+constexpr int kOperationsOfAThread = 2000;  // of each thread
 
 // How long each process goes on; zero: until each thread has done its operations.
 std::chrono::seconds run_time() {
-  const char* const seconds = std::getenv("SQLANE_TEST_SECONDS");
+  const char* const seconds = std::getenv("SQLANE_TESTS_SECONDS");
   return std::chrono::seconds(seconds == nullptr ? 0 : std::atoi(seconds));
 }
 
@@ -82,7 +82,7 @@ ProcessResult from_line(const std::string& line) {
   std::istringstream words(line);
   ProcessResult result;
   words >> result.seconds;
-  result.threads.resize(kThreads);
+  result.threads.resize(kThreadsOfAProcess);
   for (ThreadResult& thread : result.threads) {
     words >> thread.acknowledged >> thread.busy >> thread.late >> thread.other_errors >> thread.longest_us;
   }
@@ -106,7 +106,9 @@ void count_one(Database& db, int thread, int turn) {
 ThreadResult count_up(Database& db, int thread, std::chrono::seconds time) {
   ThreadResult result;
   const steady_clock::time_point end = steady_clock::now() + time;
-  const auto goes_on = [&](int turn) { return time.count() == 0 ? turn < kOperations : steady_clock::now() < end; };
+  const auto goes_on = [&](int turn) {
+    return time.count() == 0 ? turn < kOperationsOfAThread : steady_clock::now() < end;
+  };
   for (int turn = 0; goes_on(turn); ++turn) {
     const steady_clock::time_point begin = steady_clock::now();
     try {
@@ -127,12 +129,12 @@ ThreadResult count_up(Database& db, int thread, std::chrono::seconds time) {
 
 ProcessResult count_up(Database& db) {
   ProcessResult result;
-  result.threads.resize(kThreads);
+  result.threads.resize(kThreadsOfAProcess);
   const steady_clock::time_point begin = steady_clock::now();
   {
-    std::latch start(kThreads);
+    std::latch start(kThreadsOfAProcess);
     std::vector<std::jthread> threads;
-    for (int t = 0; t < kThreads; ++t) {
+    for (int t = 0; t < kThreadsOfAProcess; ++t) {
       threads.emplace_back([&, t] {
         start.arrive_and_wait();
         result.threads[static_cast<std::size_t>(t)] = count_up(db, t, run_time());
@@ -187,7 +189,7 @@ TEST_P(TwoProcesses, CountUpInOneFileAndLoseNothing) {
   {
     Database db = open(path);
     db.execute("CREATE TABLE counter (id INTEGER PRIMARY KEY, n INTEGER NOT NULL)");
-    for (int t = 0; t < kThreads; ++t) db.execute("INSERT INTO counter VALUES (?, 0)", t);
+    for (int t = 0; t < kThreadsOfAProcess; ++t) db.execute("INSERT INTO counter VALUES (?, 0)", t);
     child.tell("open");
     ASSERT_EQ(child.hear(), "ready");
     child.tell("count");
@@ -202,9 +204,10 @@ TEST_P(TwoProcesses, CountUpInOneFileAndLoseNothing) {
     EXPECT_EQ(process->sum(&ThreadResult::late), 0);
     EXPECT_EQ(process->sum(&ThreadResult::other_errors), 0);
     if (run_time().count() == 0) {
-      EXPECT_EQ(process->fewest(), kOperations);
+      EXPECT_EQ(process->fewest(), kOperationsOfAThread);
     } else {
-      EXPECT_GE(process->fewest() * kThreads * 10, process->sum(&ThreadResult::acknowledged)) << "a thread starved";
+      EXPECT_GE(process->fewest() * kThreadsOfAProcess * 10, process->sum(&ThreadResult::acknowledged))
+          << "a thread starved";
     }
   }
   const std::int64_t ours = here.sum(&ThreadResult::acknowledged);
@@ -212,7 +215,7 @@ TEST_P(TwoProcesses, CountUpInOneFileAndLoseNothing) {
   EXPECT_GE(std::min(ours, theirs) * 20, std::max(ours, theirs)) << "a process starved";
 
   ForeignConnection stock(path);
-  for (std::size_t t = 0; t < kThreads; ++t) {
+  for (std::size_t t = 0; t < kThreadsOfAProcess; ++t) {
     EXPECT_EQ(stock.ask("SELECT n FROM counter WHERE id = " + std::to_string(t)),
               std::to_string(here.threads[t].acknowledged + there.threads[t].acknowledged))
         << "of thread " << t;
