@@ -1,7 +1,6 @@
 #include "sqlite/fork_safety.hpp"
 
 #include <array>
-#include <pthread.h>
 #include <sqlite3.h>
 
 #include "base/fork.hpp"
@@ -26,15 +25,13 @@ void leave_all() {
 }  // namespace
 
 void keep_whole_across_forks() {
-  static const int code = [] {
+  [[maybe_unused]] static const bool done = [] {  // tried again at the next call when it throws
     static_cast<void>(ForkGeneration::watch());
-    {
-      const MutexLock lock(ForkGeneration::mutex());  // not beside configure_process()
-      sqlite3_initialize();                           // makes the mutexes
-    }
-    return ::pthread_atfork(&enter_all, &leave_all, &leave_all);
+    const MutexLock lock(ForkGeneration::mutex());  // not beside configure_process()
+    if (sqlite3_initialize() != SQLITE_OK) throw Error("out of memory: SQLite cannot be initialised");
+    ForkGeneration::also_hold(&enter_all, &leave_all);  // the mutexes exist now
+    return true;
   }();
-  if (code != 0) throw Error("out of memory: cannot watch for forks");
 }
 
 }  // namespace sqlane::detail
