@@ -1,7 +1,10 @@
 #include "support/sqlite_faults.hpp"
 
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <dlfcn.h>
+#include <link.h>
 #include <mutex>
 #include <optional>
 #include <sqlite3.h>
@@ -38,14 +41,50 @@ Function* next(const char* name) {
   return reinterpret_cast<Function*>(found);
 }
 
+// The addresses at which SQLite's library is loaded. Looked up once: dladdr() takes microseconds, and is asked at each
+// step.
+struct Addresses {
+  std::uintptr_t first = 0;
+  std::uintptr_t end = 0;
+
+  [[nodiscard]] bool contain(const void* address) const {
+    const auto number = reinterpret_cast<std::uintptr_t>(address);
+    return first <= number && number < end;
+  }
+};
+
+template <class Function>
+Addresses library_of(Function* function) {
+  struct Search {
+    const void* wanted;
+    Addresses found;
+  } search{reinterpret_cast<const void*>(function), {}};
+  ::dl_iterate_phdr(
+      [](dl_phdr_info* library, std::size_t, void* context) {
+        Search& search = *static_cast<Search*>(context);
+        Addresses all;
+        for (int i = 0; i < library->dlpi_phnum; ++i) {
+          const auto& segment = library->dlpi_phdr[i];
+          if (segment.p_type != PT_LOAD) continue;
+          const std::uintptr_t first = library->dlpi_addr + segment.p_vaddr;
+          if (all.end == 0) all.first = first;
+          all.end = first + segment.p_memsz;  // they are in the order of their addresses
+        }
+        if (!all.contain(search.wanted)) return 0;
+        search.found = all;
+        return 1;
+      },
+      &search);
+  if (search.found.end == 0) throw std::runtime_error("SQLite's library is not loaded");
+  return search.found;
+}
+
 // SQLite calls some of these functions itself, sqlite3_exec() for one; those
 // calls are its own business. `caller` is the address that ours returns to.
 template <class Function>
 bool is_within_sqlite(Function* real, const void* caller) {
-  Dl_info sqlite{};
-  Dl_info from{};
-  return ::dladdr(reinterpret_cast<void*>(real), &sqlite) != 0 && ::dladdr(caller, &from) != 0 &&
-         sqlite.dli_fbase == from.dli_fbase;
+  static const Addresses sqlite = library_of(real);
+  return sqlite.contain(caller);
 }
 
 struct Verdict {
