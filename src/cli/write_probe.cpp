@@ -11,13 +11,13 @@ namespace sqlane::cli {
 
 // https://sqlite.org/fileformat2.html#the_database_header
 void make_empty_database(const std::filesystem::path& path, std::uint64_t page_size) {
-  constexpr std::string_view kMagic{"SQLite format 3\0", 16};
+  constexpr std::string_view kFirstBytes{"SQLite format 3\0", 16};
   constexpr std::size_t kFirstPageContent = 100;
   std::string page(page_size, '\0');
   const auto put = [&](std::size_t at, std::size_t bytes, std::uint64_t number) {
     for (std::size_t i = bytes; i-- > 0; number >>= 8U) page[at + i] = static_cast<char>(number & 0xffU);
   };
-  std::copy(kMagic.begin(), kMagic.end(), page.begin());
+  std::copy(kFirstBytes.begin(), kFirstBytes.end(), page.begin());
   put(16, 2, page_size == 65536 ? 1 : page_size);
   put(18, 2, 0x0101);    // not in WAL mode yet
   put(21, 3, 0x402020);  // fractions of a page for payload, fixed by the format

@@ -63,7 +63,7 @@ TEST_P(MeetingsAtADatabaseLock, EndAsTheTableSays) {
   EXPECT_EQ(lock.is_reserved(), meeting.first >= Level::reserved);
 }
 
-constexpr Level kNone = Level::none;
+constexpr Level kNoLevel = Level::none;
 constexpr Level kShared = Level::shared;
 constexpr Level kReserved = Level::reserved;
 constexpr Level kPending = Level::pending;
@@ -72,17 +72,17 @@ constexpr Level kExclusive = Level::exclusive;
 INSTANTIATE_TEST_SUITE_P(
     All, MeetingsAtADatabaseLock,
     ::testing::Values(
-        Meeting{kNone, kNone, kShared, true, kShared}, Meeting{kShared, kNone, kShared, true, kShared},
-        Meeting{kReserved, kNone, kShared, true, kShared}, Meeting{kPending, kNone, kShared, false, kNone},
-        Meeting{kExclusive, kNone, kShared, false, kNone},
+        Meeting{kNoLevel, kNoLevel, kShared, true, kShared}, Meeting{kShared, kNoLevel, kShared, true, kShared},
+        Meeting{kReserved, kNoLevel, kShared, true, kShared}, Meeting{kPending, kNoLevel, kShared, false, kNoLevel},
+        Meeting{kExclusive, kNoLevel, kShared, false, kNoLevel},
         //
-        Meeting{kNone, kShared, kReserved, true, kReserved}, Meeting{kShared, kShared, kReserved, true, kReserved},
+        Meeting{kNoLevel, kShared, kReserved, true, kReserved}, Meeting{kShared, kShared, kReserved, true, kReserved},
         Meeting{kReserved, kShared, kReserved, false, kShared}, Meeting{kPending, kShared, kReserved, false, kShared},
         //
-        Meeting{kNone, kShared, kExclusive, true, kExclusive}, Meeting{kShared, kShared, kExclusive, false, kShared},
+        Meeting{kNoLevel, kShared, kExclusive, true, kExclusive}, Meeting{kShared, kShared, kExclusive, false, kShared},
         Meeting{kReserved, kShared, kExclusive, false, kShared}, Meeting{kPending, kShared, kExclusive, false, kShared},
         //
-        Meeting{kNone, kReserved, kExclusive, true, kExclusive},
+        Meeting{kNoLevel, kReserved, kExclusive, true, kExclusive},
         Meeting{kShared, kReserved, kExclusive, false, kPending},
         Meeting{kShared, kReserved, kPending, true, kPending}),
     [](const ::testing::TestParamInfo<Meeting>& tested) {
