@@ -1,0 +1,59 @@
+# shellcheck shell=bash
+# Sourced by the commands in scripts/ that run tests, after build.sh.
+
+# budget_of STAGE: the seconds that tests/README.md gives it, or nothing.
+budget_of() {
+  awk -F '|' -v "stage=$1" '{ gsub(/[ `]/, "", $2) } $2 == stage { print $3 + 0; exit }' tests/README.md
+}
+
+# run_suite PRESET [CTEST ARGUMENT…]: runs the tests of a tree, and prints a line a test and the ten slowest.
+#
+# Fails unless each of them has ended well, those included that took down a process which says that it succeeded. The
+# output of what has failed is ctest's, above the lines.
+run_suite() {
+  local preset=$1 status=0
+  shift
+  local results=build/$preset/results.txt
+  ctest --preset "$preset" --parallel "$(nproc)" --no-tests=error --timeout "${SQLANE_TESTS_TIMEOUT:-600}" "$@" ||
+    status=$?
+  awk -f scripts/lib/results.awk "build/$preset/Testing/Temporary/LastTest.log" >"$results"
+  echo
+  awk '{ $1 = sprintf("%7d ms", $1); print }' "$results"
+  printf '\nThe ten slowest of %s:\n' "$preset"
+  sort -rn "$results" | awk 'NR <= 10 { $1 = sprintf("%7d ms", $1); print }'
+  awk '
+    { count[$2]++ }
+    $2 == "failed" || $2 == "died" { sub(/^[0-9]+ /, ""); unhappy = unhappy $0 "\n" }
+    END {
+      printf "\n%d passed, %d failed, %d skipped\n%s", count["passed"], count["failed"] + count["died"], count["skipped"], unhappy
+      exit unhappy != ""
+    }' "$results" || status=1
+  return "$status"
+}
+
+# run_tidy FILE…: clang-tidy over the C++ sources of the library, the command and the benchmarks that are among them, and
+# over the sources that belong to their headers. Each source is compiled without the headers that a build precompiles.
+run_tidy() {
+  configure tidy
+  local file stem
+  local -a sources=()
+  for file in "$@"; do
+    stem=${file%.*}
+    if [[ $file == include/sqlane/* ]]; then
+      stem=src/*/$(basename "$stem") # database.hpp is implemented in src/database/database.cpp
+    elif [[ $file != src/* && $file != benchmarks/* || $file != *.[ch]pp ]]; then
+      continue
+    fi
+    for file in $stem.cpp; do
+      if [[ -e $file ]] && grep -q "\"file\": \"$PWD/$file\"" build/tidy/compile_commands.json; then
+        sources+=("$file")
+      fi
+    done
+  done
+  if ((${#sources[@]} == 0)); then
+    echo "No C++ source to look at"
+    return
+  fi
+  printf '%s\n' "${sources[@]}" | sort -u |
+    xargs --max-procs "$(nproc)" --max-args 1 clang-tidy --quiet --warnings-as-errors='*' -p build/tidy
+}
