@@ -31,8 +31,8 @@ run_suite() {
   return "$status"
 }
 
-# run_tidy FILE…: clang-tidy over the C++ sources of the library, the command and the benchmarks that are among them, and
-# over the sources that belong to their headers. Each source is compiled without the headers that a build precompiles.
+# run_tidy FILE…: clang-tidy over the C++ sources of the library and the command that are among them, and over the sources
+# that belong to their headers. Each source is compiled without the headers that a build precompiles.
 run_tidy() {
   configure tidy
   local file stem
@@ -41,7 +41,7 @@ run_tidy() {
     stem=${file%.*}
     if [[ $file == include/sqlane/* ]]; then
       stem=src/*/$(basename "$stem") # database.hpp is implemented in src/database/database.cpp
-    elif [[ $file != src/* && $file != benchmarks/* || $file != *.[ch]pp ]]; then
+    elif [[ $file != src/* || $file != *.[ch]pp ]]; then
       continue
     fi
     for file in $stem.cpp; do

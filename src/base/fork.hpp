@@ -25,8 +25,8 @@ class ForkGeneration {
   // Held while a fork happens, so that what it guards is whole in the child.
   [[nodiscard]] static Mutex& mutex() noexcept;
 
-  // Adds what is entered after mutex() before each fork, and left before it in parent and child. A thread may ask for it
-  // while it holds mutex(), and never the other way round. At most one; call it with mutex() held.
+  // Adds what is entered after mutex() before each fork, and left before it in parent and child. A thread may ask for
+  // it while it holds mutex(), and never the other way round. At most one; call it with mutex() held.
   static void also_hold(void (*enter)(), void (*leave)()) noexcept SQLANE_REQUIRES(mutex());
 
  private:

@@ -36,7 +36,7 @@ struct Schedule {
 // Never destroyed: the thread may outlive main(). A child gets one of its own,
 // since nobody who waits for its parent's conditions is there any more.
 Schedule& schedule() {
-  static Schedule* schedule = new Schedule(nullptr);
+  static auto* schedule = new Schedule(nullptr);
   if (schedule->generation != ForkGeneration::now()) schedule = new Schedule(schedule);
   return *schedule;
 }

@@ -35,7 +35,7 @@ void HealthChecker::stop() noexcept {
 }
 
 Health HealthChecker::check() {
-  const Health health = check_and_note();
+  Health health = check_and_note();
   tell();
   return health;
 }

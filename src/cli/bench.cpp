@@ -150,7 +150,7 @@ class Bench {
   // What comes next, and how many measurements that is.
   void begin(const std::string& what, int measurements) {
     measuring_.expect_going_on();
-    const double all = static_cast<double>(count_measurements());
+    const auto all = static_cast<double>(count_measurements());
     if (options_.on_progress) options_.on_progress(std::min(1.0, begun_ / all), what);
     begun_ += measurements;
   }

@@ -224,8 +224,10 @@ std::string draw_svg(const Chart& chart) {
       "\n",
       kWidth, height, escape(chart.title), kStyle, kMargin, escape(chart.subtitle));
   for (std::size_t i = 0; i < chart.panels.size(); ++i) {
-    const double left = kMargin + static_cast<double>(i % 2) * (kPanelWidth + kGap);
-    const double top = kHeading + static_cast<double>(i / 2) * (kPanelHeight + kGap);
+    const std::size_t column = i % 2;
+    const std::size_t row = i / 2;
+    const double left = kMargin + static_cast<double>(column) * (kPanelWidth + kGap);
+    const double top = kHeading + static_cast<double>(row) * (kPanelHeight + kGap);
     draw_panel(chart.panels[i], left, top, svg);
   }
   return svg + "</svg>\n";

@@ -31,7 +31,7 @@ class Failures {
   }
   // Each call whose text contains this one; the oldest such order holds.
   template <std::copy_constructible Error>
-  void fail_containing(std::string text, Error error) {
+  void fail_containing(std::string text, Error error) {  // NOLINT(performance-unnecessary-value-param): is moved from
     order_containing(std::move(text), [error = std::move(error)] { throw error; });
   }
   template <std::copy_constructible Error>
