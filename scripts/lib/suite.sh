@@ -35,20 +35,18 @@ run_suite() {
 # that belong to their headers. Each source is compiled without the headers that a build precompiles.
 run_tidy() {
   configure tidy
-  local file stem
+  local file source name
   local -a sources=()
   for file in "$@"; do
-    stem=${file%.*}
-    if [[ $file == include/sqlane/* ]]; then
-      stem=src/*/$(basename "$stem") # database.hpp is implemented in src/database/database.cpp
-    elif [[ $file != src/* || $file != *.[ch]pp ]]; then
-      continue
+    name=$(basename "${file%.*}").cpp
+    case $file in
+      include/sqlane/*.hpp) source=$(find src -name "$name") ;; # database.hpp: src/database/database.cpp
+      src/*.[ch]pp) source=${file%/*}/$name ;;
+      *) continue ;;
+    esac
+    if [[ -n $source ]] && grep -q "\"file\": \"$PWD/$source\"" build/tidy/compile_commands.json; then
+      sources+=("$source")
     fi
-    for file in $stem.cpp; do
-      if [[ -e $file ]] && grep -q "\"file\": \"$PWD/$file\"" build/tidy/compile_commands.json; then
-        sources+=("$file")
-      fi
-    done
   done
   if ((${#sources[@]} == 0)); then
     echo "No C++ source to look at"
