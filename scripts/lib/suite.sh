@@ -31,27 +31,39 @@ run_suite() {
   return "$status"
 }
 
-# run_tidy FILE…: clang-tidy over the C++ sources of the library and the command that are among them, and over the sources
-# that belong to their headers. Each source is compiled without the headers that a build precompiles.
+# sources_of FILE: the sources in src/ that clang-tidy sees a C++ file through. For a header, those of its name, or else one
+# that includes it, or else the one that includes all public headers.
+sources_of() {
+  local file=$1 name found
+  name=$(basename "${file%.*}").cpp
+  case $file in
+    src/*.cpp) echo "$file" ;;
+    include/sqlane/*.hpp | src/*.hpp)
+      found=$(find src -name "$name")
+      if [[ -z $found ]]; then
+        found=$({ grep -rlF --include='*.cpp' "\"${file#*/}\"" src || true; } | sed -n 1p)
+      fi
+      echo "${found:-src/database/database.cpp}"
+      ;;
+  esac
+}
+
+# run_tidy FILE…: clang-tidy over the sources of the library and the command that have to do with these files. Each source
+# is compiled without the headers that a build precompiles, so it has to include what it needs.
 run_tidy() {
   configure tidy
-  local file source name
-  local -a sources=()
-  for file in "$@"; do
-    name=$(basename "${file%.*}").cpp
-    case $file in
-      include/sqlane/*.hpp) source=$(find src -name "$name") ;; # database.hpp: src/database/database.cpp
-      src/*.[ch]pp) source=${file%/*}/$name ;;
-      *) continue ;;
-    esac
-    if [[ -n $source ]] && grep -q "\"file\": \"$PWD/$source\"" build/tidy/compile_commands.json; then
-      sources+=("$source")
+  local file
+  local -a candidates sources=()
+  mapfile -t candidates < <(for file in "$@"; do sources_of "$file"; done | sort -u)
+  for file in "${candidates[@]}"; do
+    if grep -qF "\"file\": \"$PWD/$file\"" build/tidy/compile_commands.json; then
+      sources+=("$file")
     fi
   done
   if ((${#sources[@]} == 0)); then
     echo "No C++ source to look at"
     return
   fi
-  printf '%s\n' "${sources[@]}" | sort -u |
+  printf '%s\n' "${sources[@]}" |
     xargs --max-procs "$(nproc)" --max-args 1 clang-tidy --quiet --warnings-as-errors='*' -p build/tidy
 }
