@@ -61,7 +61,7 @@ Addresses library_of(Function* function) {
   } search{reinterpret_cast<const void*>(function), {}};
   ::dl_iterate_phdr(
       [](dl_phdr_info* library, std::size_t, void* context) {
-        Search& search = *static_cast<Search*>(context);
+        Search& asked = *static_cast<Search*>(context);
         Addresses all;
         for (int i = 0; i < library->dlpi_phnum; ++i) {
           const auto& segment = library->dlpi_phdr[i];
@@ -70,8 +70,8 @@ Addresses library_of(Function* function) {
           if (all.end == 0) all.first = first;
           all.end = first + segment.p_memsz;  // they are in the order of their addresses
         }
-        if (!all.contain(search.wanted)) return 0;
-        search.found = all;
+        if (!all.contain(asked.wanted)) return 0;
+        asked.found = all;
         return 1;
       },
       &search);
