@@ -14,7 +14,7 @@ test_packages=(
   libgtest-dev libbenchmark-dev
   clang libclang-rt-14-dev # the sanitizers' runtimes
   llvm                     # names in the sanitizers' reports
-  lld                      # links the tests' programs in a tenth of the time of ld
+  lld                      # links the tests' programs faster than ld
   clang-format clang-tidy shellcheck gcovr
   sqlite3 # the program that looks at our files from outside
 )
