@@ -52,6 +52,42 @@ struct BatchLimits {
   std::size_t bytes = 4U << 20U;               // by which the page cache has grown with changed pages
 };
 
+// What SQL means on all connections of a database, and what it may do. The
+// defaults are SQLite's own, but that foreign keys are enforced and that a text in
+// double quotes is a name. https://sqlite.org/c3ref/c_dbconfig_defensive.html
+struct SqlSettings {
+  // Views, triggers, CHECKs, generated columns, defaults and indexes of the file
+  // may use what SQLite brings along: JSON, full-text search, R*Tree, dbstat, PRAGMA
+  // functions. What stays refused from inside of a schema: load_extension(),
+  // fts3_tokenizer(), and, in views and triggers, functions of the program that are not
+  // declared SQLITE_INNOCUOUS. `false` is for files of strangers: what SQLite
+  // then allows depends on its version (JSON from 3.44 on). See untrusted().
+  bool trusted_schema = true;
+
+  // ConstraintError for a row whose parent is missing. `false` is for a file whose keys
+  // never fitted their parents ("foreign key mismatch"), until they are mended.
+  bool foreign_keys = true;
+
+  // A trigger may set off itself, and a REPLACE sets off the delete triggers of the rows that give way.
+  bool recursive_triggers = false;
+
+  // "text" is a string where no column has that name. For triggers and views of
+  // old files; a misspelt column in double quotes is then no error.
+  bool double_quoted_strings = false;
+
+  // 0: as SQLite was built, which is the most it allows (1000; 1,000,000,000 bytes; 50,000 bytes).
+  std::size_t trigger_depth = 0;        // of triggers, and of foreign keys that act on rows, below each other
+  std::size_t sql_length = 0;           // bytes of one SQL text, in the schema as well
+  std::size_t like_pattern_length = 0;  // bytes of the pattern of LIKE or GLOB
+
+  // For files of strangers: no trusted schema, and limits that no honest file reaches.
+  [[nodiscard]] static constexpr SqlSettings untrusted() noexcept {
+    return {.trusted_schema = false, .trigger_depth = 100, .sql_length = 1'000'000, .like_pattern_length = 10'000};
+  }
+
+  bool operator==(const SqlSettings&) const = default;
+};
+
 // How a Database is opened. A value: copy it, change it, keep it.
 struct Options {
   // Taken literally, never as a URI. Ignored by Database::in_memory().
@@ -68,7 +104,7 @@ struct Options {
   // So many more may be opened when all are in use; each is closed when it comes back.
   std::size_t overflow_readers = 0;
 
-  // How readers are kept. A validation is a query for the schema's version.
+  // How readers are kept. A validation looks at the schema.
   Upkeep upkeep{};
 
   // Run on each reader that is opened ahead of need (Upkeep::min_idle), to fill
@@ -79,6 +115,13 @@ struct Options {
 
   // The same for all Databases of one file in a process; of no account for one in memory.
   Locking locking = Locking::shared;
+
+  // The same for all Databases of one file in a process.
+  SqlSettings sql{};
+
+  // Of a new database, in bytes: a power of two from 512 to 65536; 0: SQLite's
+  // choice (4096). OpenError for a file that has pages of another size.
+  std::size_t page_size = 0;
 
   // What a memory database may take at most, in bytes; 0: no limit. A quarter is
   // for its log, and so for one transaction. A write beyond is a DiskFullError,

@@ -129,6 +129,19 @@ struct Text<T> {
   static std::string write(T value) { return std::to_string(value); }
 };
 
+template <>
+struct Text<bool> {
+  static std::string allowed() { return "on or off"; }
+
+  static Fit read(std::string_view text, bool& value) {
+    if (text != "on" && text != "off") return Fit::malformed;
+    value = text == "on";
+    return Fit::fits;
+  }
+
+  static std::string write(bool value) { return value ? "on" : "off"; }
+};
+
 // For those numbers that count bytes.
 struct Bytes {
   struct Unit {
@@ -371,6 +384,14 @@ constexpr ConfigurationKey kKeys[] = {
     key<&Options::overflow_readers>("overflow_readers"),
     key<&Options::durability>("durability"),
     key<&Options::locking>("locking"),
+    key<&Options::sql, &SqlSettings::trusted_schema>("trusted_schema"),
+    key<&Options::sql, &SqlSettings::foreign_keys>("foreign_keys"),
+    key<&Options::sql, &SqlSettings::recursive_triggers>("recursive_triggers"),
+    key<&Options::sql, &SqlSettings::double_quoted_strings>("double_quoted_strings"),
+    key<&Options::sql, &SqlSettings::trigger_depth>("trigger_depth"),
+    bytes<&Options::sql, &SqlSettings::sql_length>("sql_length"),
+    bytes<&Options::sql, &SqlSettings::like_pattern_length>("like_pattern_length"),
+    bytes<&Options::page_size>("page_size"),
     bytes<&Options::memory_limit>("memory_limit"),
     key<&Options::acquire_timeout>("acquire_timeout"),
     key<&Options::busy_timeout>("busy_timeout"),

@@ -236,6 +236,7 @@ std::unique_ptr<Connection> Core::open_fallback() {
   OpenDatabases::Use use = OpenDatabases::of_this_process().use(identity_of(options_.fallback));
   ConnectionSettings settings = settings_;
   settings.database = options_.fallback.string();
+  settings.page_size = 0;
   settings.locking = use.locking;
   settings.registration = std::move(use.registration);
   return open_reader(std::move(settings));
@@ -311,7 +312,10 @@ void Core::check_lane(std::vector<Finding>& findings) {
   try {
     const Lease lease =
         lend_writer({.priority = Priority::background, .timeout = std::chrono::milliseconds(0)}, CallSite::current());
-    if (!lease.connection().ping()) findings.push_back({Verdict::unhealthy, "the writer cannot read the database"});
+    if (!lease.connection().ping()) {
+      lease.connection().retire();
+      findings.push_back({Verdict::unhealthy, "the writer cannot read the database, and is opened anew"});
+    }
     lease.connection().expect_reachable();
   } catch (const TimeoutError&) {  // somebody writes
   } catch (const std::exception& error) {

@@ -34,6 +34,10 @@ Options complete(Options options) {
     throw UsageError("Options::checkpoint_pages must be from 1 to " + std::to_string(kMostPages));
   }
   if (options.page_cache / 1024 > kMostPages) throw UsageError("Options::page_cache is too large");
+  const bool is_power_of_two = (options.page_size & (options.page_size - 1)) == 0;
+  if (options.page_size != 0 && (options.page_size < 512 || options.page_size > 65536 || !is_power_of_two)) {
+    throw UsageError("Options::page_size must be 0, or a power of two from 512 to 65536");
+  }
   if (options.batch.jobs == 0) throw UsageError("Options::batch.jobs must be at least 1");
   if (options.async_queue == 0) throw UsageError("Options::async_queue must be at least 1");
   if (options.on_slow_write.threshold.count() <= 0) {
@@ -52,10 +56,18 @@ ConnectionSettings settings_for(const Options& options, std::string database) {
   return {.database = std::move(database),
           .locking = options.locking,
           .durability = options.durability,
+          .sql = options.sql,
+          .page_size = options.page_size,
           .busy_timeout = options.busy_timeout,
           .statement_cache = options.statement_cache,
           .page_cache = options.page_cache,
           .on_statement = options.on_statement};
+}
+
+// What a statement means is not to depend on who opened the database first.
+void expect_equal_sql(const Core& core, const Options& options) {
+  if (core.options().sql == options.sql) return;
+  throw UsageError("this process has the database open with other Options::sql: all who open it have to agree");
 }
 
 void expect_own_process(const Core& core) {
@@ -93,6 +105,7 @@ Database Database::open(Options options, CallSite site) {
                           return Core::open(options, settings_for(options, file.string()), std::move(registration));
                         }),
                     options.mode);
+  expect_equal_sql(*database.core_, options);
   if (options.mode == OpenMode::read_only) return database;
   database.core_->expect_writable(site);
   database.core_->raise_durability(options.durability, site);
@@ -107,10 +120,13 @@ Database Database::in_memory(Options options) {
 Database Database::in_memory(std::string_view name, Options options) {
   if (name.empty()) throw UsageError("a shared memory database needs a name");
   options = complete(std::move(options));
-  return Database(OpenDatabases::of_this_process().memory(std::string(name), [&](std::shared_ptr<void> registration) {
+  const auto open = [&](std::shared_ptr<void> registration) {
     return open_memory(options, kMemory + std::string(name), MemoryStore::make(options.memory_limit),
                        std::move(registration));
-  }));
+  };
+  Database database(OpenDatabases::of_this_process().memory(std::string(name), open));
+  expect_equal_sql(*database.core_, options);
+  return database;
 }
 
 Database detail::CoreAccess::in_memory(Options options, std::shared_ptr<MemoryStore> store) {

@@ -88,9 +88,9 @@ bool creates(const ScriptStatement& statement) {
   return is_keyword(std::string_view(statement.text).substr(0, kCreate.size()), kCreate);
 }
 
-std::string too_long(const std::string& what) {
-  return what + " is described by more than " + std::to_string(kLongestSql) +
-         " bytes of SQL, which no connection could read again; ";
+std::string too_long(const std::string& what, std::size_t longest) {
+  return what + " is described by more than " + std::to_string(longest) +
+         " bytes of SQL (Options::sql.sql_length), which no connection could read again; ";
 }
 
 constexpr milliseconds kBetweenTries{10};
@@ -355,9 +355,10 @@ void MigrationRunner::run_alone(const PlannedMigration& planned) {
   const bool is_up = planned.direction == MigrationDirection::up;
   const std::string unchanged = stays_at(is_up ? planned.migration->version - 1 : planned.migration->version);
   for (const ScriptStatement& statement : script.statements) {
-    if (statement.text.size() <= kLongestSql || !creates(statement)) continue;
+    if (statement.text.size() <= writer.longest_sql() || !creates(statement)) continue;
     throw MigrationError(MigrationProblem::failed, step.file,
-                         "line " + std::to_string(statement.line) + ": " + too_long("what is created") + unchanged);
+                         "line " + std::to_string(statement.line) + ": " +
+                             too_long("what is created", writer.longest_sql()) + unchanged);
   }
   AppliedMigration::State state_before = AppliedMigration::State::applied;
   milliseconds duration_before{};
@@ -486,10 +487,11 @@ void MigrationRunner::record(Connection& writer, const PlannedMigration& planned
 void MigrationRunner::check_schema(Connection& writer, const MigrationStep& step) const {
   const SqlFor<Access::write, int> long_ones("SELECT name, sql FROM sqlite_master WHERE length(sql) > ?");
   constexpr int kMostBytes = 4;  // of a character
-  Rows<std::tuple<std::string, std::string>> rows(writer, long_ones.text(), kLongestSql / kMostBytes);
+  const std::size_t longest = writer.longest_sql();
+  Rows<std::tuple<std::string, std::string>> rows(writer, long_ones.text(), static_cast<int>(longest / kMostBytes));
   for (const auto& [name, sql] : rows) {
-    if (sql.size() <= kLongestSql) continue;
-    throw MigrationError(MigrationProblem::failed, step.file, too_long(name) + stays_at(version_));
+    if (sql.size() <= longest) continue;
+    throw MigrationError(MigrationProblem::failed, step.file, too_long(name, longest) + stays_at(version_));
   }
 }
 

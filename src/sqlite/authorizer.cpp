@@ -66,15 +66,27 @@ std::string refuse_action(int action, const char* first, const char* second, con
 
 void Authorizer::install(sqlite3* connection) { sqlite3_set_authorizer(connection, &Authorizer::callback, this); }
 
+// `user` is the innermost trigger or view that says it.
 int Authorizer::callback(void* self, int action, const char* first, const char* second, const char* schema,
-                         const char* /*trigger*/) {
+                         const char* user) {
   auto& authorizer = *static_cast<Authorizer*>(self);
+  if (action == SQLITE_FUNCTION && user != nullptr && authorizer.program_functions_.contains(second)) {
+    return authorizer.refuse(Refused::schema,
+                             "the trigger or view \"" + std::string(user) + "\" uses the function " + second +
+                                 "(), which its program has not declared SQLITE_INNOCUOUS: a schema may only use "
+                                 "functions of that kind, and those of SQLite");
+  }
   if (!authorizer.is_watching_) return SQLITE_OK;
   if (action == SQLITE_PRAGMA && second == nullptr && is_reading_pragma(first)) authorizer.asked_for_setting_ = true;
   if (action == SQLITE_PRAGMA && second != nullptr && contains(kDeferring, first)) authorizer.defers_keys_ = true;
   std::string refusal = refuse_action(action, first, second, schema, authorizer.deferral_, authorizer.policy_);
   if (refusal.empty()) return SQLITE_OK;
-  authorizer.refusal_ = std::move(refusal);
+  return authorizer.refuse(Refused::statement, std::move(refusal));
+}
+
+int Authorizer::refuse(Refused what, std::string refusal) {
+  refused_ = what;
+  refusal_ = std::move(refusal);
   return SQLITE_DENY;
 }
 

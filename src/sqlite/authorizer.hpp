@@ -3,6 +3,8 @@
 #include <string>
 #include <string_view>
 
+#include "sqlite/program_functions.hpp"
+
 struct sqlite3;
 
 namespace sqlane::detail {
@@ -17,8 +19,11 @@ enum class Policy : unsigned char {
 };
 
 // Refuses, while a user's statement is prepared, what would end a transaction
-// behind its guard's back or change the connection for those who use it next.
-// Our own statements are prepared while it is at rest.
+// without its guard or change the connection for those who use it next. Our own
+// statements are prepared while it is at rest.
+//
+// Refuses at any time what a trigger or a view may not use: SQLite prepares a
+// statement again when the schema has changed, and nobody watches then.
 // https://sqlite.org/c3ref/set_authorizer.html
 class Authorizer {
  public:
@@ -34,6 +39,7 @@ class Authorizer {
       authorizer.deferral_ = deferral;
       authorizer.defers_keys_ = false;
       authorizer.refusal_.clear();
+      authorizer.refused_ = Refused::nothing;
       authorizer.asked_for_setting_ = false;
       authorizer.is_watching_ = true;
     }
@@ -45,7 +51,14 @@ class Authorizer {
     Authorizer& authorizer_;
   };
 
-  // What was refused during the last watch, as a sentence; empty when nothing was.
+  enum class Refused : unsigned char {
+    nothing,
+    statement,  // what the statement says itself
+    schema,     // what a trigger or a view says that it uses
+  };
+  // In the last watch, or after it.
+  [[nodiscard]] Refused refused() const noexcept { return refused_; }
+  // As a sentence; empty when nothing was.
   [[nodiscard]] const std::string& refusal() const noexcept { return refusal_; }
 
   // Whether the last watch saw a PRAGMA that only asks, which SQLite may take for one that writes.
@@ -56,14 +69,17 @@ class Authorizer {
 
  private:
   static int callback(void* self, int action, const char* first, const char* second, const char* schema,
-                      const char* trigger);
+                      const char* user);
+  int refuse(Refused what, std::string refusal);
 
   bool is_watching_ = false;
   bool asked_for_setting_ = false;
   bool defers_keys_ = false;
   KeyDeferral deferral_ = KeyDeferral::refused;
   Policy policy_ = Policy::shared_connection;
+  Refused refused_ = Refused::nothing;
   std::string refusal_;
+  ProgramFunctions program_functions_;
 };
 
 // Does `PRAGMA first` without an argument only look?

@@ -56,9 +56,33 @@ void expect_not_interrupted(const Connection& connection) {
       {.code = SQLITE_INTERRUPT, .extended_code = SQLITE_INTERRUPT, .database = connection.settings().database});
 }
 
-int ask_number(Connection& connection, const char* sql) {
+template <class T = int>
+T ask(Connection& connection, const char* sql) {
   const SqlFor<Access::read> text = runtime_sql(sql);
-  return fetch_one<int>(connection, text.text());
+  return fetch_one<T>(connection, text.text());
+}
+
+// Pages keep their size and texts their encoding for as long as a database lives;
+// while it is empty, only the pages do. https://sqlite.org/pragma.html#pragma_encoding
+void expect_fitting(Connection& from, Connection& to) {
+  const std::string& name = to.settings().database;
+  const auto refuse = [&](const std::string& reason, const std::string& remedy) {
+    throw OpenError(
+        "cannot restore \"" + from.settings().database + "\" to \"" + name + "\": " + reason + "; " + remedy,
+        {.database = from.settings().database});
+  };
+  const int page_size = ask(from, "PRAGMA page_size");
+  if (const int own = ask(to, "PRAGMA page_size"); own != page_size) {
+    refuse("it has pages of " + std::to_string(page_size) + " bytes, but here they have " + std::to_string(own),
+           "restore it to a new database, opened with Options::page_size = " + std::to_string(page_size));
+  }
+  // The first of these reads all of the schema: what cannot be read there could not be read here.
+  const int objects = ask(from, "SELECT count(*) FROM sqlite_master");
+  const auto encoding = ask<std::string>(from, "PRAGMA encoding");
+  if (const auto own = ask<std::string>(to, "PRAGMA encoding");
+      objects > 0 && own != encoding && ask(to, "SELECT count(*) FROM sqlite_master") > 0) {
+    refuse("its texts are in " + encoding + ", but here they are in " + own, "restore it to a new database");
+  }
 }
 
 // A connection that only ever fills a file nobody else has, with as little ado as
@@ -161,7 +185,7 @@ void copy_database(Connection& from, Connection& to) {
 std::uint64_t write_copy(Connection& from, const std::filesystem::path& path, const std::string& name,
                          const OnCopied& on_copied) {
   const RunningStatement::Scope scope(from.running(), kShown);
-  const auto page_size = static_cast<std::uint64_t>(ask_number(from, "PRAGMA page_size"));
+  const auto page_size = static_cast<std::uint64_t>(ask(from, "PRAGMA page_size"));
   std::uint64_t bytes = 0;
   {
     const PlainConnection to(path, name);
@@ -180,13 +204,8 @@ std::uint64_t replace_contents(Connection& from, Connection& to, const OnCopied&
   static constexpr std::string_view kRestore = "restore";
   const RunningStatement::Scope scope(to.running(), kRestore);
   const std::string& name = to.settings().database;
-  const int page_size = ask_number(from, "PRAGMA page_size");
-  if (const int own = ask_number(to, "PRAGMA page_size"); own != page_size) {
-    throw OpenError("cannot restore \"" + from.settings().database + "\" to \"" + name + "\": it has pages of " +
-                        std::to_string(page_size) + " bytes, but here they have " + std::to_string(own) +
-                        "; restore it to a new file instead",
-                    {.database = from.settings().database});
-  }
+  expect_fitting(from, to);
+  const int page_size = ask(from, "PRAGMA page_size");
   to.retire();
   // Safe here, since no savepoint is rolled back.
   if (const int code = sqlite3_exec(to.handle(), "PRAGMA cache_spill=ON", nullptr, nullptr, nullptr);
@@ -208,8 +227,8 @@ std::uint64_t replace_contents(Connection& from, Connection& to, const OnCopied&
                    .outcome_unknown = may_have_committed});
   }
   if (end != SQLITE_OK) fail(end, name);
-  // The first statement to end after a commit calls the hook of the log.
-  static_cast<void>(ask_number(to, "PRAGMA page_count"));
+  // The first statement to end after a commit calls the hook of the log; should it fail, all is restored all the same.
+  sqlite3_exec(to.handle(), "PRAGMA page_count", nullptr, nullptr, nullptr);
   to.expect_reachable();
   return bytes;
 }

@@ -40,7 +40,8 @@ std::uint64_t write_copy(Connection& from, const std::filesystem::path& path, co
 // Pages that the cache of `to` has no room for go to the log meanwhile. Returns
 // the size in bytes. `to` has to be retired afterwards, whatever the outcome.
 // Requires: as for copy_database().
-// Throws OpenError when the page sizes differ, BusyError when another process
+// Throws, before the first change, OpenError when page sizes or encodings differ, SchemaError
+// or CorruptError when the schema of `from` cannot be read; BusyError when another process
 // writes, CommitOutcomeUnknown when it failed in the commit itself; else what
 // reading the one or writing the other throws, and `to` is as before.
 std::uint64_t replace_contents(Connection& from, Connection& to, const OnCopied& on_copied);

@@ -11,6 +11,7 @@
 #include "sqlite/errors.hpp"
 #include "sqlite/fork_safety.hpp"
 #include "sqlite/hardening.hpp"
+#include "sqlite/remedies.hpp"
 
 namespace sqlane::detail {
 namespace {
@@ -129,13 +130,17 @@ void Connection::configure() {
   sqlite3_extended_result_codes(handle(), 1);
   busy_wait_.install(handle());
   limits_.install(handle());
-  harden(handle());
+  harden(handle(), settings_.sql);
   authorizer_.install(handle());
+  if (settings_.page_size != 0) set_page_size();
+  // Built so, SQLite would keep each lock that it has once taken.
+  if (sqlite3_compileoption_used("DEFAULT_LOCKING_MODE=1") != 0) pragma("PRAGMA locking_mode=NORMAL");
   // The first look at the file: is it a database, whole, and of a format we know?
   schema_version_ = std::stoi(pragma("PRAGMA schema_version"));
   pragma("PRAGMA mmap_size=0");  // one of the conditions of the WAL-reset fault, and no gain
   pragma("PRAGMA cell_size_check=ON");
   pragma(("PRAGMA cache_size=-" + std::to_string(settings_.page_cache / 1024)).c_str());
+  if (settings_.sql.recursive_triggers) pragma("PRAGMA recursive_triggers=ON");
   // Checkpoints run where the governor decides, never beside a commit.
   sqlite3_wal_autocheckpoint(handle(), 0);
   if (settings_.role == Role::reader) return;
@@ -194,6 +199,15 @@ void Connection::expect_writable() const {
   }
 }
 
+// A database that has pages keeps their size.
+void Connection::set_page_size() {
+  pragma(("PRAGMA page_size=" + std::to_string(settings_.page_size)).c_str());
+  const std::string size = pragma("PRAGMA page_size");
+  if (size == std::to_string(settings_.page_size)) return;
+  throw OpenError("it has pages of " + size + " bytes, and Options::page_size asks for " +
+                  std::to_string(settings_.page_size) + "; leave that at 0 for a database that is there already");
+}
+
 // Switching needs the file for a moment alone. SQLite answers BUSY to whoever
 // comes second without calling the busy handler, and answers the old mode where
 // it cannot switch at all. https://sqlite.org/pragma.html#pragma_journal_mode
@@ -233,6 +247,11 @@ void Connection::become_migrator(Keys keys, Spilling spilling) {
   if (keys == Keys::enforced) return;
   pragma("PRAGMA foreign_keys=OFF");
   if (pragma("PRAGMA foreign_keys") != "0") throw UsageError("foreign keys cannot be turned off inside a transaction");
+}
+
+std::size_t Connection::longest_sql() const noexcept {
+  constexpr std::size_t kMost = std::numeric_limits<int>::max();
+  return settings_.sql.sql_length == 0 ? kMost : settings_.sql.sql_length;
 }
 
 void Connection::set_limits(std::optional<std::chrono::milliseconds> timeout, const std::stop_token& stop) {
@@ -295,6 +314,7 @@ const std::string_view& Connection::text_of(Control control) noexcept {
       "ROLLBACK TO sqlane_job",
       "PRAGMA defer_foreign_keys=OFF",
       "PRAGMA schema_version",
+      "SELECT type || ' ' || name FROM sqlite_master WHERE type IN ('view', 'trigger') AND instr(sql, ?) LIMIT 1",
   };
   return kTexts[static_cast<std::size_t>(control)];
 }
@@ -557,7 +577,11 @@ Cleaning Connection::tidy() noexcept {
   return is_untidy ? Cleaning::cleaned : Cleaning::nothing_to_do;
 }
 
-bool Connection::ping() noexcept { return schema_version() >= 0; }
+bool Connection::ping() noexcept {
+  const int code = run(Control::pin);
+  notice_loss();
+  return code == SQLITE_OK;
+}
 
 std::int64_t Connection::last_insert_rowid() const noexcept { return sqlite3_last_insert_rowid(handle()); }
 
@@ -644,13 +668,13 @@ void Connection::prepare(CachedStatement& statement, const SqlText& sql) {
     const Authorizer::Watch watch(authorizer_, may_defer ? KeyDeferral::allowed : KeyDeferral::refused);
     const int code = sqlite3_prepare_v3(handle(), statement.text.c_str(), static_cast<int>(statement.text.size() + 1),
                                         SQLITE_PREPARE_PERSISTENT, &statement.handle, nullptr);
-    if (code == SQLITE_AUTH && !authorizer_.refusal().empty()) {
+    if (code == SQLITE_AUTH && authorizer_.refused() == Authorizer::Refused::statement) {
       throw UsageError(authorizer_.refusal() + " in \"" + statement.text + "\" at " + sql.site.to_string());
     }
-    if (code == SQLITE_ERROR) {
+    if (const int extended = extended_code(code); extended == SQLITE_ERROR) {
       record_->errors.add();
-      throw_failure({.extended_code = extended_code(code),
-                     .message = sqlite3_errmsg(handle()),
+      throw_failure({.extended_code = extended,
+                     .message = explained(sqlite3_errmsg(handle())),
                      .sql = statement.text,
                      .database = settings_.database,
                      .is_preparing = true});
@@ -718,9 +742,38 @@ void Connection::expect_not_interrupted(int code, const Failure& failure) const 
                          details);
 }
 
+// SQLite's message, with what it does not tell: which part of the schema it means, and why.
+std::string Connection::explained(std::string message) {
+  if (message.starts_with("not authorized") && authorizer_.refused() == Authorizer::Refused::schema) {
+    retire();  // SQLite keeps the part of the schema that was refused, even if it is mended elsewhere
+    return authorizer_.refusal();
+  }
+  const std::string name(missing_column(message));
+  if (name.empty() || settings_.sql.double_quoted_strings) return message;
+  sqlite3_stmt* statement = nullptr;
+  if (prepare(Control::find_in_double_quotes, statement) != SQLITE_OK) return message;
+  const std::string quoted = '"' + name + '"';
+  sqlite3_bind_text(statement, 1, quoted.data(), static_cast<int>(quoted.size()), SQLITE_STATIC);
+  if (sqlite3_step(statement) == SQLITE_ROW) {
+    const auto* const user = reinterpret_cast<const char*>(sqlite3_column_text(statement, 0));
+    message.append("; the ").append(user == nullptr ? "schema" : user);
+    message +=
+        " has this in double quotes: if it is a string, make that anew with single quotes, or open the database with "
+        "Options::sql.double_quoted_strings";
+  }
+  sqlite3_reset(statement);
+  sqlite3_clear_bindings(statement);
+  return message;
+}
+
 // The connection's newest error, where it is the one that `code` tells of.
 int Connection::extended_code(int code) const noexcept {
+  // Another program, or a restore, has put a database of another encoding into the file.
+  constexpr std::string_view kOtherEncoding = "attached databases must use the same text encoding";
   const int newest = sqlite3_extended_errcode(handle());
+  if (newest == SQLITE_ERROR && std::string_view(sqlite3_errmsg(handle())).starts_with(kOtherEncoding)) {
+    return SQLITE_SCHEMA;
+  }
   return (newest & 0xff) == (code & 0xff) ? newest : code;
 }
 
@@ -747,6 +800,10 @@ void Connection::fail(int code, std::string_view sql) {
     ++faults_;
   }
   if (!failure.outcome_unknown) expect_not_interrupted(code, failure);
+  if (failure.extended_code == SQLITE_ERROR) {
+    failure.message = explained(std::move(failure.message));
+    failure.is_preparing = authorizer_.refused() == Authorizer::Refused::schema;
+  }
   throw_failure(std::move(failure));
 }
 

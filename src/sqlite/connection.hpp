@@ -42,6 +42,8 @@ struct ConnectionSettings {
   Locking locking = Locking::shared;      // of a file
   Role role = Role::writer;
   Durability durability = Durability::full;
+  SqlSettings sql{};
+  std::size_t page_size = 0;  // of a new database; 0: SQLite's choice
   std::chrono::milliseconds busy_timeout{};
   std::size_t statement_cache = 0;
   std::size_t page_cache = 0;                  // bytes
@@ -113,7 +115,7 @@ class Connection {
 
   // Ends what a careless owner left: statements are revoked, a transaction is rolled back.
   [[nodiscard]] Cleaning tidy() noexcept;
-  // Whether it still reads the database.
+  // Whether it still reads the database, of which it reads the schema.
   [[nodiscard]] bool ping() noexcept;
   [[nodiscard]] bool has_statements_in_use() const noexcept { return cache_.has_statements_in_use(); }
 
@@ -154,6 +156,9 @@ class Connection {
 
   // Changes what a commit survives. Requires: no transaction.
   void set_durability(Durability durability);
+
+  // Of one SQL text, in bytes. No connection reads a schema with a longer one.
+  [[nodiscard]] std::size_t longest_sql() const noexcept;
 
   // For what changes more than a transaction can undo: the connection is closed
   // instead of being used again.
@@ -219,11 +224,13 @@ class Connection {
     job_rollback_to,
     enforce_keys_at_once,
     schema_version,
+    find_in_double_quotes,
   };
-  static constexpr std::size_t kControls = 14;
+  static constexpr std::size_t kControls = 15;
 
   [[noreturn]] void throw_lost_transaction() const;
   void configure();
+  void set_page_size();
   void switch_to_wal();
   void limit_pages();
   void tell_of_statements();
@@ -231,6 +238,7 @@ class Connection {
   void expect_not_interrupted(int code, const Failure& failure) const;
   [[noreturn]] void fail_to_log();
   void expect_writable() const;
+  [[nodiscard]] std::string explained(std::string message);
   [[nodiscard]] int extended_code(int code) const noexcept;
   std::string pragma(const char* sql);
   [[nodiscard]] static const std::string_view& text_of(Control control) noexcept;

@@ -4,10 +4,12 @@
 // The library may be newer than the header it was compiled against, so these
 // ask the running one: sqlite3_libversion_number().
 
+#include <string_view>
+
 namespace sqlane::detail {
 
-// Below it, a savepoint rolled back with temp_store=MEMORY can corrupt the database.
-inline constexpr int kOldestEngine = 3'037'002;
+// Below it, an INSERT with RETURNING that violates a foreign key is acknowledged, and the row is not there.
+inline constexpr int kOldestEngine = 3'039'000;
 
 constexpr bool is_supported_engine(int version) { return version >= kOldestEngine; }
 
@@ -16,7 +18,14 @@ constexpr bool is_supported_engine(int version) { return version >= kOldestEngin
 // the next recovery, although it was acknowledged.
 constexpr bool spill_breaks_savepoints(int version) { return version < 3'050'002; }
 
-// Throws OpenError unless the running engine is new enough and thread-safe.
+// Says of the compile option "OMIT_WAL", say, whether the engine was built with it.
+using HasCompileOption = int (*)(const char* option);
+
+// The compile option that takes something away which sqlane promises; empty where
+// there is none. Pure.
+[[nodiscard]] std::string_view missing_part(HasCompileOption has_option) noexcept;
+
+// Throws OpenError unless the running engine is new enough, thread-safe and whole.
 void expect_supported_engine();
 
 }  // namespace sqlane::detail

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "sqlite/remedies.hpp"
+
 namespace sqlane::detail {
 namespace {
 
@@ -38,7 +40,7 @@ constexpr std::array kRules{
     ErrorRule{SQLITE_CORRUPT, ErrorKind::corrupt, false},
     ErrorRule{SQLITE_NOTADB, ErrorKind::corrupt, false, Recovery::reconnect},
     ErrorRule{SQLITE_FULL, ErrorKind::disk_full, false},
-    ErrorRule{SQLITE_SCHEMA, ErrorKind::schema, true},
+    ErrorRule{SQLITE_SCHEMA, ErrorKind::schema, true, Recovery::reconnect},
     ErrorRule{SQLITE_TOOBIG, ErrorKind::type, false},
     ErrorRule{SQLITE_MISMATCH, ErrorKind::type, false},
     ErrorRule{SQLITE_CONSTRAINT, ErrorKind::constraint, false},
@@ -150,6 +152,7 @@ ErrorRule classify(int extended_code) noexcept {
 void throw_failure(Failure failure) {
   const ErrorRule rule = classify(failure.extended_code);
   std::string message = failure.message + " (SQLite code " + std::to_string(failure.extended_code) + ")";
+  message += remedy_for(failure.message);
   if (!failure.sql.empty()) message += " in \"" + failure.sql + "\"";
   message += " on " + failure.database;
   ErrorDetails details{.code = failure.extended_code & 0xff,

@@ -41,6 +41,8 @@ ConnectionSettings destination(const Options& options) {
 void copy_snapshot(const Database& original, ConnectionSettings to) {
   const detail::Lease reader = CoreAccess::core(original).lend_reader({}, CallSite::current());
   reader.connection().begin_snapshot();
+  const detail::SqlFor<Access::read> page_size("PRAGMA page_size");
+  to.page_size = detail::fetch_one<std::size_t>(reader.connection(), page_size.text());
   Connection writer(std::move(to));
   detail::copy_database(reader.connection(), writer);
 }

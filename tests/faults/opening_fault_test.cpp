@@ -85,7 +85,7 @@ TEST_F(OpeningFaults, SayThatTheFolderIsWriteProtected) {
 
 TEST_F(OpeningFaults, RefuseAnEngineThatIsTooOld) {
   testing::pretend_version(3'037'001);
-  EXPECT_TRUE(mentions(refusal(), "3.37.2"));
+  EXPECT_TRUE(mentions(refusal(), "3.39.0"));
   EXPECT_THROW(static_cast<void>(Database::in_memory()), OpenError);
   testing::pretend_version(3'037'002);
   EXPECT_NO_THROW(static_cast<void>(Database::in_memory()));

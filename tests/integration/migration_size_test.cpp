@@ -43,6 +43,8 @@ TEST_P(Migrating, KeepsItsMemoryWithinThePageCacheInAVacuum) {
 
 // Others could not read the schema any more: to them no SQL is longer than 1 MB.
 TEST_P(Migrating, RunsLongStatementsButNotThoseThatMakeALongSchema) {
+  db_.close();
+  db_ = open({.sql = {.sql_length = 1'000'000}});
   const std::string text(1'100'000, 'x');
   Migrations migrations = only("CREATE TABLE note (body TEXT); INSERT INTO note VALUES ('" + text + "')");
   db_.migrate(migrations);
@@ -56,6 +58,12 @@ TEST_P(Migrating, RunsLongStatementsButNotThoseThatMakeALongSchema) {
     EXPECT_FALSE(migration_status(db_, wrong).refusal);
   }
   EXPECT_EQ(db_.query_one<int>("SELECT count(*) FROM note"), 1);
+}
+
+TEST_P(Migrating, MakesALongSchemaWhereSqlMayBeLong) {
+  const std::string view = "CREATE VIEW large AS SELECT '" + std::string(1'100'000, 'x') + "' AS body";
+  db_.migrate(only(view));
+  EXPECT_EQ(db_.query_one<std::size_t>("SELECT length(body) FROM large"), 1'100'000U);
 }
 
 }  // namespace

@@ -17,7 +17,14 @@ Expected error_of(Action&& action) {
   throw std::runtime_error("expected an error, but there was none");
 }
 
-inline bool mentions(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
-inline bool mentions(const std::exception& error, std::string_view part) { return mentions(error.what(), part); }
+// Each of `parts`.
+template <class... Parts>
+bool mentions(std::string_view text, const Parts&... parts) {
+  return ((text.find(std::string_view(parts)) != std::string_view::npos) && ...);
+}
+template <class... Parts>
+bool mentions(const std::exception& error, const Parts&... parts) {
+  return mentions(std::string_view(error.what()), parts...);
+}
 
 }  // namespace sqlane::testing

@@ -63,6 +63,8 @@ TEST(Configuration, WritesAndReadsEachFieldByItself) {
       field = typename Field::value_type(7);
     } else if constexpr (std::is_same_v<Field, double>) {
       field = 0.625;
+    } else if constexpr (std::is_same_v<Field, bool>) {
+      field = !field;
     } else if constexpr (std::is_integral_v<Field>) {
       field += 7;
     } else if constexpr (is_text_itself<Field>) {

@@ -26,7 +26,7 @@ TEST(Errors, AreClassifiedByWhatTheCallerCanDo) {
   constexpr Case kCases[] = {
       {SQLITE_ERROR, ErrorKind::general, false},
       {SQLITE_ERROR_MISSING_COLLSEQ, ErrorKind::general, false},
-      {SQLITE_SCHEMA, ErrorKind::schema, true},
+      {SQLITE_SCHEMA, ErrorKind::schema, true, Recovery::reconnect},
       {SQLITE_BUSY, ErrorKind::busy, true, Recovery::wait},
       {SQLITE_BUSY_SNAPSHOT, ErrorKind::busy, true, Recovery::start_over},
       {SQLITE_BUSY_RECOVERY, ErrorKind::busy, true, Recovery::wait},

@@ -21,7 +21,8 @@ class Hardening : public ::testing::Test {
     return value;
   }
 
-  Connection connection_{ConnectionSettings{.database = ":memory:", .memory = MemoryStore::make(0)}};
+  Connection connection_{
+      ConnectionSettings{.database = ":memory:", .memory = MemoryStore::make(0), .sql = SqlSettings::untrusted()}};
 };
 
 TEST_F(Hardening, SwitchesOffWhatNobodyNeeds) {
@@ -58,6 +59,15 @@ TEST_F(Hardening, ChecksForeignKeys) {
 TEST_F(Hardening, LimitsWhatAStatementMayBe) {
   EXPECT_EQ(execute(("SELECT " + std::string(900'000, ' ') + "1").c_str()), SQLITE_OK);
   EXPECT_EQ(execute(("SELECT " + std::string(1'100'000, ' ') + "1").c_str()), SQLITE_TOOBIG);
+}
+
+TEST(HardeningOfWhatIsTrusted, LeavesTheSchemaAndSqlitesLimitsAsTheyAre) {
+  const Connection connection(ConnectionSettings{.database = ":memory:", .memory = MemoryStore::make(0)});
+  int trusted = 0;
+  sqlite3_db_config(connection.handle(), SQLITE_DBCONFIG_TRUSTED_SCHEMA, -1, &trusted);
+  EXPECT_EQ(trusted, 1);
+  const std::string text = "SELECT " + std::string(1'100'000, ' ') + "1";
+  EXPECT_EQ(sqlite3_exec(connection.handle(), text.c_str(), nullptr, nullptr, nullptr), SQLITE_OK);
 }
 
 TEST(HardeningOnAFile, LeavesVacuumPossible) {
