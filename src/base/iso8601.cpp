@@ -99,14 +99,17 @@ std::string format_date(std::int64_t days) {
   return {text.data(), static_cast<std::size_t>(size)};
 }
 
-std::string format_timestamp(CivilTime time, int fraction_digits) {
+std::string format_timestamp(CivilTime time) {
   const std::int64_t seconds = time.nanoseconds / kNanosecondsASecond;
+  const std::int64_t fraction = time.nanoseconds % kNanosecondsASecond;
   std::array<char, 32> clock{};
-  int size = std::snprintf(clock.data(), clock.size(), "T%02d:%02d:%02d.%09d", static_cast<int>(seconds / 3600),
-                           static_cast<int>(seconds / 60 % 60), static_cast<int>(seconds % 60),
-                           static_cast<int>(time.nanoseconds % kNanosecondsASecond));
-  size -= fraction_digits == 0 ? 10 : 9 - fraction_digits;  // the point goes with the last digit
-  return format_date(time.days) + std::string(clock.data(), static_cast<std::size_t>(size)) + "Z";
+  const int size =
+      std::snprintf(clock.data(), clock.size(), " %02d:%02d:%02d.%09d", static_cast<int>(seconds / 3600),
+                    static_cast<int>(seconds / 60 % 60), static_cast<int>(seconds % 60), static_cast<int>(fraction));
+  constexpr std::size_t kSizeOfWholeSeconds = 9;
+  const std::string_view digits(clock.data(), static_cast<std::size_t>(size));
+  const std::size_t kept = fraction == 0 ? kSizeOfWholeSeconds : digits.find_last_not_of('0') + 1;
+  return format_date(time.days).append(digits.substr(0, kept));
 }
 
 std::int64_t parse_date(std::string_view text) {

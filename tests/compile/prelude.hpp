@@ -1,5 +1,6 @@
 // What the snippets of mistakes.txt have at hand.
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>

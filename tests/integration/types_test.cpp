@@ -9,6 +9,7 @@
 #include <optional>
 #include <random>
 #include <span>
+#include <sqlite3.h>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -278,10 +279,10 @@ TEST_F(Types, CarryPointsInTime) {
   const std::chrono::sys_days day = std::chrono::year(2026) / 11 / 21;
   const std::chrono::sys_seconds seconds = day + 9h + 30min + 5s;
   EXPECT_EQ(round(seconds), seconds);
-  EXPECT_EQ(stored(), "text '2026-11-21T09:30:05Z'");
+  EXPECT_EQ(stored(), "text '2026-11-21 09:30:05'");
   const std::chrono::sys_time<std::chrono::milliseconds> milliseconds = seconds + 250ms;
   EXPECT_EQ(round(milliseconds), milliseconds);
-  EXPECT_EQ(stored(), "text '2026-11-21T09:30:05.250Z'");
+  EXPECT_EQ(stored(), "text '2026-11-21 09:30:05.25'");
   const std::chrono::sys_time<std::chrono::nanoseconds> nanoseconds = seconds + 1ns;
   EXPECT_EQ(round(nanoseconds), nanoseconds);
   const Clock::time_point now = Clock::now();
@@ -291,6 +292,60 @@ TEST_F(Types, CarryPointsInTime) {
   EXPECT_TRUE(mentions(misfit<std::chrono::sys_seconds>("'2026-11-21T09:30:05.250Z'"), "finer"));
   misfit<std::chrono::sys_seconds>("'yesterday'");
   misfit<std::chrono::sys_seconds>("1");
+}
+
+TEST_F(Types, CompareTimesAsSqliteWritesThem) {
+  const auto holds = [&](const std::string& condition, const auto& time) {
+    return db.query_one<bool>(runtime_sql("SELECT " + condition), time);
+  };
+  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  for (const char* sqlites : {"CURRENT_TIMESTAMP", "datetime('now')"}) {
+    EXPECT_TRUE(holds(std::string(sqlites) + " >= ?", now)) << sqlites;
+    EXPECT_TRUE(holds(std::string(sqlites) + " < ?", now + 1h)) << sqlites;
+    EXPECT_TRUE(holds(std::string(sqlites) + " > ?", now - 1ms)) << sqlites;
+  }
+  const std::chrono::sys_seconds seconds = std::chrono::sys_days(std::chrono::year(2026) / 11 / 21) + 9h + 30min + 5s;
+  EXPECT_TRUE(holds("datetime('2026-11-21 09:30:05') = ?", seconds));
+  EXPECT_TRUE(holds("datetime('2026-11-21 09:30:05') = ?", std::chrono::sys_time<std::chrono::nanoseconds>(seconds)));
+  EXPECT_TRUE(holds("strftime('%Y-%m-%d %H:%M:%f', '2026-11-21 09:30:05.125') = ?", seconds + 125ms));
+  EXPECT_TRUE(holds("datetime('2026-11-21 09:30:06') > ?", seconds + 999ms));
+  EXPECT_TRUE(
+      holds("date('2026-11-21') <= ?", std::chrono::sys_seconds(std::chrono::floor<std::chrono::days>(seconds))));
+}
+
+TEST_F(Types, AreTimesThatSqlitesDateFunctionsRead) {
+  const auto time = std::chrono::sys_days(std::chrono::year(2026) / 11 / 21) + 9h + 30min + 5s + 250ms;
+  EXPECT_EQ(db.query_one<std::string>("SELECT datetime(?)", time), "2026-11-21 09:30:05");
+  EXPECT_EQ(db.query_one<std::string>("SELECT datetime(?, '+1 day')", time), "2026-11-22 09:30:05");
+  EXPECT_EQ(db.query_one<std::string>("SELECT strftime('%H:%M:%f', ?)", time), "09:30:05.250");
+  EXPECT_EQ(db.query_one<std::int64_t>("SELECT CAST(strftime('%s', ?) AS INTEGER)", time),
+            std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count());
+  EXPECT_TRUE(db.query_one<bool>("SELECT julianday(?) = julianday('2026-11-21T09:30:05.250Z')", time));
+  if (sqlite3_libversion_number() >= 3'042'000) {
+    EXPECT_EQ(db.query_one<std::string>("SELECT datetime(?, 'subsec')", time), "2026-11-21 09:30:05.250");
+  }
+}
+
+// What CHANGELOG.md says to those who have times in the form of before.
+TEST_F(Types, AreTimesThatOneStatementBringsIntoOneForm) {
+  db.execute("DELETE FROM box");
+  for (const char* text : {"2026-11-21T09:30:10Z", "2026-11-21T09:30:10.000Z", "2026-11-21T09:30:10.250000Z",
+                           "2026-11-21T09:30:00.000000100Z", "2026-11-21 09:30:10", "2026-11-21", "TZ"}) {
+    db.execute("INSERT INTO box VALUES (?)", text);
+  }
+  const auto bring = [&] {
+    return db
+        .execute(
+            "UPDATE box SET content = replace(rtrim(rtrim(rtrim(content, 'Z'), CASE WHEN content LIKE '%.%' THEN '0' "
+            "ELSE '' "
+            "END), '.'), 'T', ' ') WHERE content LIKE '____-__-__T__:__:__%Z'")
+        .changes;
+  };
+  EXPECT_EQ(bring(), 4);
+  EXPECT_EQ(bring(), 0);
+  EXPECT_EQ(db.query<std::string>("SELECT content FROM box ORDER BY rowid"),
+            (std::vector<std::string>{"2026-11-21 09:30:10", "2026-11-21 09:30:10", "2026-11-21 09:30:10.25",
+                                      "2026-11-21 09:30:00.0000001", "2026-11-21 09:30:10", "2026-11-21", "TZ"}));
 }
 
 TEST_F(Types, CarryDates) {
