@@ -396,6 +396,26 @@ struct Shipment {
   bool operator==(const Shipment&) const = default;
 };
 
+struct ConstantNote {
+  const int id;
+  const std::string title;
+  const std::optional<double> weight;
+};
+
+TEST_F(Types, CarryRowsWhoseFieldsAreConstants) {
+  db.execute("CREATE TABLE note (id, title, weight)");
+  db.write([](Transaction& tx) {
+    tx.execute_many("INSERT INTO note VALUES (?, ?, ?)", std::vector<ConstantNote>{{1, "a", 0.5}, {2, "b", {}}});
+    std::string titles;
+    for (const ConstantNote& note : tx.query<ConstantNote>("SELECT * FROM note ORDER BY id")) titles += note.title;
+    EXPECT_EQ(titles, "ab");
+  });
+  EXPECT_EQ(db.query<ConstantNote>("SELECT * FROM note ORDER BY id").at(1).id, 2);
+  EXPECT_EQ(db.query_one<ConstantNote>("SELECT * FROM note ORDER BY id").weight, 0.5);
+  EXPECT_EQ((db.query_optional<std::tuple<const int, const std::string>>("SELECT id, title FROM note ORDER BY id")),
+            std::tuple(1, "a"));
+}
+
 TEST_F(Types, CarryRowsAsStructsTuplesAndPairs) {
   db.execute("CREATE TABLE shipment (id INTEGER PRIMARY KEY, title, price, country, day, label, colour, weight)");
   const std::vector<Shipment> shipments{

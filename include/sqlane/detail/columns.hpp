@@ -76,14 +76,15 @@ T read_column(const Statement& statement, int column) {
   }
 }
 
+// What a field is read as; the row may hold it as a constant.
 template <class T, std::size_t i>
 struct FieldOf {
-  using type = boost::pfr::tuple_element_t<i, T>;
+  using type = std::remove_const_t<boost::pfr::tuple_element_t<i, T>>;
 };
 template <class T, std::size_t i>
 requires is_tuple<T>
 struct FieldOf<T, i> {
-  using type = std::tuple_element_t<i, T>;
+  using type = std::remove_const_t<std::tuple_element_t<i, T>>;
 };
 
 template <class T, std::size_t... i>
