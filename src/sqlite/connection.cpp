@@ -162,9 +162,11 @@ void Connection::configure() {
       this);
   sqlite3_update_hook(
       handle(),
-      [](void* self, int operation, const char*, const char*, sqlite3_int64 rowid) {
+      [](void* self, int operation, const char*, const char* table, sqlite3_int64 rowid) {
         auto& connection = *static_cast<Connection*>(self);
-        if (operation == SQLITE_INSERT && rowid == connection.rowid_before_) connection.repeated_rowid_ = true;
+        if (operation == SQLITE_INSERT && rowid == connection.rowid_before_ && is_name(connection.into_, table)) {
+          connection.repeated_rowid_ = true;
+        }
       },
       this);
   sqlite3_commit_hook(
@@ -315,6 +317,7 @@ const std::string_view& Connection::text_of(Control control) noexcept {
       "PRAGMA defer_foreign_keys=OFF",
       "PRAGMA schema_version",
       "SELECT type || ' ' || name FROM sqlite_master WHERE type IN ('view', 'trigger') AND instr(sql, ?) LIMIT 1",
+      "SELECT name FROM main.sqlite_master WHERE type = 'table' AND rootpage = 0",
   };
   return kTexts[static_cast<std::size_t>(control)];
 }
@@ -585,15 +588,39 @@ bool Connection::ping() noexcept {
 
 std::int64_t Connection::last_insert_rowid() const noexcept { return sqlite3_last_insert_rowid(handle()); }
 
-void Connection::watch_inserts() noexcept {
+void Connection::watch_inserts(const CachedStatement& statement) noexcept {
   if (!expects_transaction_) sqlite3_set_last_insert_rowid(handle(), 0);
   rowid_before_ = sqlite3_last_insert_rowid(handle());
+  into_ = statement.facts.into;
   repeated_rowid_ = false;
 }
 
-std::int64_t Connection::inserted_rowid() const noexcept {
+// What a trigger inserts is forgotten at its end. So the last rowid is another
+// one, or this statement made it once more, which SQLite's hook sees, or it
+// inserted no row with a rowid: an upsert that updated, a table without rowids.
+// The hook does not see virtual tables; but they know no upsert, and all have rowids.
+// https://sqlite.org/c3ref/last_insert_rowid.html
+std::int64_t Connection::inserted_rowid(CachedStatement& statement) noexcept {
+  using Target = CachedStatement::Target;
   const std::int64_t rowid = sqlite3_last_insert_rowid(handle());
-  return rowid != rowid_before_ || repeated_rowid_ ? rowid : 0;
+  if (rowid != rowid_before_ || repeated_rowid_ || rowid == 0) return rowid;
+  if (statement.target == Target::unknown) statement.target = target_of(statement.facts.into);
+  return statement.target == Target::virtual_table ? rowid : 0;
+}
+
+CachedStatement::Target Connection::target_of(std::string_view into) noexcept {
+  using Target = CachedStatement::Target;
+  sqlite3_stmt* statement = nullptr;
+  if (prepare(Control::virtual_tables, statement) != SQLITE_OK) return Target::unknown;
+  Target target = Target::table;
+  int code = SQLITE_ROW;
+  while (target == Target::table && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+    const auto* const name = reinterpret_cast<const char*>(sqlite3_column_text(statement, 0));
+    if (name != nullptr && is_name(into, name)) target = Target::virtual_table;
+  }
+  sqlite3_reset(statement);
+  notice_loss();
+  return code == SQLITE_ROW || code == SQLITE_DONE ? target : Target::unknown;
 }
 
 void Connection::revoke_statements(StatementCache::Which which) noexcept {
@@ -659,7 +686,7 @@ void Connection::prepare(CachedStatement& statement, const SqlText& sql) {
   statement.text = sql.text;
   statement.shown = statement.text;
   statement.running = running_;
-  statement.facts = scan_sql(sql.text);
+  statement.facts = scan_sql(statement.text);
   if (sql.text.find('\0') != std::string_view::npos) throw UsageError("the SQL text holds a NUL byte");
   if (sql.text.size() >= std::numeric_limits<int>::max()) throw UsageError("the SQL text is too long");
   expect_fitting(statement, sql);
@@ -710,12 +737,14 @@ void Connection::expect_fitting(const CachedStatement& statement, const SqlText&
 }
 
 void Connection::check_in(CachedStatement& statement) noexcept {
+  into_ = {};  // a view of the statement's text
   if (std::exchange(statement.holds_copies, false)) sqlite3_clear_bindings(statement.handle);
   // SQLite prepared it again behind our back, for other values in a LIKE, or
   // because the schema has changed. Then all that was prepared before would
   // have to go the same way at its next use.
   if (sqlite3_stmt_status(statement.handle, SQLITE_STMTSTATUS_REPREPARE, 1) > 0) {
     statement.failure = CachedStatement::Failure::unknown;
+    statement.target = CachedStatement::Target::unknown;
     const int version = schema_version();
     if (std::exchange(schema_version_, version) != version) cache_.drop_idle();
   }

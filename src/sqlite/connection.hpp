@@ -200,8 +200,8 @@ class Connection {
   // Call before a statement runs that may insert, then ask afterwards: the row
   // that it inserted itself, or 0. SQLite alone answers with an earlier
   // statement's row when this one inserted none.
-  void watch_inserts() noexcept;
-  [[nodiscard]] std::int64_t inserted_rowid() const noexcept;
+  void watch_inserts(const CachedStatement& statement) noexcept;
+  [[nodiscard]] std::int64_t inserted_rowid(CachedStatement& statement) noexcept;
   [[nodiscard]] CachedStatement& check_out(const SqlText& sql, Statement& holder);
   void check_in(CachedStatement& statement) noexcept;
   // Throws the error that the last call on `handle()` left behind.
@@ -225,8 +225,9 @@ class Connection {
     enforce_keys_at_once,
     schema_version,
     find_in_double_quotes,
+    virtual_tables,
   };
-  static constexpr std::size_t kControls = 15;
+  static constexpr std::size_t kControls = 16;
 
   [[noreturn]] void throw_lost_transaction() const;
   void configure();
@@ -240,6 +241,7 @@ class Connection {
   void expect_writable() const;
   [[nodiscard]] std::string explained(std::string message);
   [[nodiscard]] int extended_code(int code) const noexcept;
+  [[nodiscard]] CachedStatement::Target target_of(std::string_view into) noexcept;
   std::string pragma(const char* sql);
   [[nodiscard]] static const std::string_view& text_of(Control control) noexcept;
   int run(Control control);
@@ -271,7 +273,8 @@ class Connection {
   int wal_pages_ = 0;
   int schema_version_ = 0;  // that the idle statements were prepared for
   std::int64_t rowid_before_ = 0;
-  bool repeated_rowid_ = false;  // an INSERT made the very rowid that was the last one before
+  std::string_view into_;        // the table that the statement names; a trigger can insert into others
+  bool repeated_rowid_ = false;  // an INSERT into it made the very rowid that was the last one before
   bool expects_transaction_ = false;
   bool defers_keys_ = false;     // a job has put off foreign keys to the end of the transaction
   bool commit_started_ = false;  // by the current statement; set by SQLite's commit hook

@@ -99,7 +99,7 @@ ExecuteResult Statement::execute() {
   sqlite3* const connection = connection_->handle();
   const std::int64_t changes_before = sqlite3_total_changes64(connection);
   const bool is_insert = cached_->facts.is_insert;
-  if (is_insert) connection_->watch_inserts();
+  if (is_insert) connection_->watch_inserts(*cached_);
   row_ = 0;
   while (step()) {
   }
@@ -107,7 +107,7 @@ ExecuteResult Statement::execute() {
   // After a statement that changes nothing, sqlite3_changes() still tells of the one before.
   if (sqlite3_total_changes64(connection) != changes_before) {
     result.changes = sqlite3_changes64(connection);
-    if (is_insert && result.changes > 0) result.last_insert_rowid = connection_->inserted_rowid();
+    if (is_insert && result.changes > 0) result.last_insert_rowid = connection_->inserted_rowid(*cached_);
   }
   reset();
   return result;

@@ -33,6 +33,7 @@ struct CachedStatement {
   bool holds_copies = false;  // of bound values
   bool defers_keys = false;   // PRAGMA defer_foreign_keys, with a value
   enum class Failure : std::uint8_t { unknown, undoes_itself, leaves_something } failure = Failure::unknown;
+  enum class Target : std::uint8_t { unknown, table, virtual_table } target = Target::unknown;  // of an INSERT
   Statement* holder = nullptr;  // whoever has checked it out
   std::list<CachedStatement>::iterator position;
   bool is_listed = false;  // found under its text; a second copy of a busy statement is not

@@ -382,5 +382,43 @@ TEST(SqlMistake, IsFoundBeforeTheStatementRuns) {
   }
 }
 
+TEST(SqlScanner, FindsTheTableOfAnInsert) {
+  struct Case {
+    std::string_view sql;
+    std::string_view into;
+  };
+  constexpr Case kCases[] = {
+      {"INSERT INTO note VALUES (1)", "note"},
+      {"insert or replace into main.note (id) values (1)", "note"},
+      {"REPLACE INTO note AS n VALUES (1)", "note"},
+      {"WITH a AS (SELECT 1) INSERT INTO note SELECT * FROM a", "note"},
+      {"WITH a AS (SELECT 1) REPLACE INTO \"a note\" SELECT * FROM a", "\"a note\""},
+      {"INSERT INTO [main] . [note] DEFAULT VALUES", "[note]"},
+      {"INSERT INTO into_ (a) SELECT 'INTO x'", "into_"},
+      {"INSERT INTO note SELECT t.id FROM t", "note"},
+      {"INSERT", ""},
+      {"UPDATE note SET id = 1", ""},
+      {"EXPLAIN INSERT INTO note VALUES (1)", ""},
+      {"SELECT 1 INTO note", ""},
+  };
+  for (const Case& one : kCases) EXPECT_EQ(scan_sql(one.sql).into, one.into) << one.sql;
+}
+
+TEST(SqlScanner, ComparesNamesAsSqliteDoes) {
+  for (const std::string_view token : {"note", "NOTE", "\"note\"", "[Note]", "`note`", "'note'"}) {
+    EXPECT_TRUE(is_name(token, "note")) << token;
+    EXPECT_FALSE(is_name(token, "not")) << token;
+    EXPECT_FALSE(is_name(token, "notes")) << token;
+    EXPECT_FALSE(is_name(token, "")) << token;
+  }
+  EXPECT_TRUE(is_name("\"a \"\"b\"\"\"", "a \"b\""));
+  EXPECT_TRUE(is_name("`a``b`", "a`b"));
+  EXPECT_TRUE(is_name("[a\"b]", "a\"b"));
+  EXPECT_TRUE(is_name("größe", "größe"));
+  EXPECT_TRUE(is_name("\"\"", ""));
+  EXPECT_FALSE(is_name("", "note"));
+  EXPECT_FALSE(is_name("\"", "note"));
+}
+
 }  // namespace
 }  // namespace sqlane::detail

@@ -32,6 +32,21 @@ constexpr bool is_suffix(char c) { return !is_space(c) && c != ')'; }
 constexpr bool is_within_line(char c) { return c != '\n'; }
 constexpr char to_upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
 
+// Says whether `token`, in quotation marks or not, stands for the table called `name`.
+constexpr bool is_name(std::string_view token, std::string_view name) {
+  char quote = '\0';
+  if (token.size() >= 2 && !is_word(token.front())) {
+    quote = token.back();
+    token = token.substr(1, token.size() - 2);
+  }
+  std::size_t matching = 0;
+  for (std::size_t i = 0; i < token.size(); ++i, ++matching) {
+    if (quote != '\0' && token[i] == quote) ++i;  // doubled: it stands for itself
+    if (i >= token.size() || matching >= name.size() || to_upper(token[i]) != to_upper(name[matching])) return false;
+  }
+  return matching == name.size();
+}
+
 // `keyword` in upper case.
 constexpr bool is_keyword(std::string_view word, std::string_view keyword) {
   return std::equal(word.begin(), word.end(), keyword.begin(), keyword.end(),
@@ -177,6 +192,7 @@ constexpr SqlKind kind_of_keyword(std::string_view word) {
 struct SqlFacts {
   SqlKind kind = SqlKind::empty;
   bool is_insert = false;       // INSERT or REPLACE, also behind WITH
+  std::string_view into{};      // the table that it names, in quotation marks perhaps
   int parameters = 0;           // values to bind: the largest index, as sqlite3_bind_parameter_count()
   bool has_positional = false;  // ? or ?1
   bool has_named = false;       // :a, @a or $a
@@ -213,6 +229,10 @@ constexpr SqlFacts scan_sql(std::string_view text) {
       const bool is_trigger_end = is_keyword(previous.text, "END") && before_previous.kind == TokenKind::semicolon;
       if (is_trigger && !is_trigger_end) continue;
       break;
+    }
+    if (facts.is_insert && facts.into.empty() && is_keyword(previous.text, "INTO")) facts.into = token.text;
+    if (facts.is_insert && previous.text == "." && before_previous.text.data() == facts.into.data()) {
+      facts.into = token.text;  // the name before it is the schema's
     }
     switch (token.kind) {
       case TokenKind::unterminated: facts.is_terminated = false; break;

@@ -14,7 +14,7 @@ namespace sqlane {
 // What a statement changed.
 struct ExecuteResult {
   std::int64_t changes = 0;            // rows inserted, updated or deleted by the statement itself
-  std::int64_t last_insert_rowid = 0;  // 0 when it inserted no row, or one into a table without rowids
+  std::int64_t last_insert_rowid = 0;  // 0 when it inserted no row itself, or one without a rowid
 };
 
 namespace detail {
