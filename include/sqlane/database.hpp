@@ -71,6 +71,7 @@ class Database {
   ExecuteResult execute(detail::SqlFor<Access::write, Args...> sql, const Args&... args) {
     if (sql.text().is_vacuum) {
       const detail::Lease lease = lend_writer({}, sql.text().site);
+      const detail::SpillingScope scope(lease.connection());
       return detail::execute(lease.connection(), sql.text(), args...);
     }
     ExecuteResult result;

@@ -184,7 +184,8 @@ void Connection::tell_of_statements() {
     auto* const handle = static_cast<sqlite3_stmt*>(statement);
     const std::string_view sql = static_cast<const char*>(text);
     if (sql != sqlite3_sql(handle)) return 0;  // a trigger's name: part of the statement that set it off
-    const bool is_own = std::ranges::find(connection.controls_, handle) != connection.controls_.end();
+    const bool is_own = handle == connection.running_pragma_ ||
+                        std::ranges::find(connection.controls_, handle) != connection.controls_.end();
     connection.settings_.on_statement(
         ExecutedStatement(sql, is_own ? ExecutedStatement::Origin::library : ExecutedStatement::Origin::caller,
                           connection.settings_.role == Role::reader ? ExecutedStatement::Target::reader
@@ -251,6 +252,30 @@ void Connection::become_migrator(Keys keys, Spilling spilling) {
   if (pragma("PRAGMA foreign_keys") != "0") throw UsageError("foreign keys cannot be turned off inside a transaction");
 }
 
+void Connection::let_spill() {
+  if (!spill_breaks_savepoints(sqlite3_libversion_number())) return;
+  try {
+    pragma("PRAGMA cache_spill=ON");
+  } catch (const std::exception&) {
+    stop_spilling();
+    throw;
+  }
+}
+
+// What has spilled is committed, or undone as a whole: it does no harm to the
+// savepoints of later transactions, and is not counted against them.
+void Connection::stop_spilling() noexcept {
+  if (!spill_breaks_savepoints(sqlite3_libversion_number())) return;
+  try {
+    pragma("PRAGMA cache_spill=OFF");
+    int spills = 0;
+    int highest = 0;
+    sqlite3_db_status(handle(), SQLITE_DBSTATUS_CACHE_SPILL, &spills, &highest, 1);
+  } catch (const std::exception&) {
+    is_broken_ = true;
+  }
+}
+
 std::size_t Connection::longest_sql() const noexcept {
   constexpr std::size_t kMost = std::numeric_limits<int>::max();
   return settings_.sql.sql_length == 0 ? kMost : settings_.sql.sql_length;
@@ -282,7 +307,9 @@ std::string Connection::pragma(const char* sql) {
   int code = sqlite3_prepare_v2(handle(), sql, -1, &statement, nullptr);
   std::string value;
   if (code == SQLITE_OK) {
+    running_pragma_ = statement;
     code = sqlite3_step(statement);
+    running_pragma_ = nullptr;
     if (code == SQLITE_ROW) {
       const unsigned char* text = sqlite3_column_text(statement, 0);
       if (text != nullptr) value = reinterpret_cast<const char*>(text);

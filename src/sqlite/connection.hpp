@@ -176,6 +176,11 @@ class Connection {
   };
   void become_migrator(Keys keys, Spilling spilling);
 
+  // Until stop_spilling(), changed pages may leave the page cache ahead of the commit.
+  // Requires: no transaction, and no savepoint is undone meanwhile.
+  void let_spill();
+  void stop_spilling() noexcept;
+
   // Called from time to time while a statement runs; false ends it as a stop
   // does. Must not throw, nor use the connection.
   void set_tick(std::function<bool()> tick) { limits_.set_tick(std::move(tick)); }
@@ -266,6 +271,7 @@ class Connection {
   StatementLimits limits_;
   SQLite::Database database_;
   std::array<sqlite3_stmt*, kControls> controls_{};
+  sqlite3_stmt* running_pragma_ = nullptr;  // one of our own
   StatementCache cache_;
   RunningStatement* running_;
   std::string lost_transaction_;  // the error that ended it

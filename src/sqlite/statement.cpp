@@ -209,6 +209,10 @@ void Statement::expect_columns(std::size_t count) const {
              std::to_string(count));
 }
 
+SpillingScope::SpillingScope(Connection& connection) : connection_(connection) { connection_.let_spill(); }
+
+SpillingScope::~SpillingScope() { connection_.stop_spilling(); }
+
 bool reconnecting_helps(const Error& error, int attempt) noexcept {
   constexpr int kAttempts = 3;
   return attempt < kAttempts && classify(error.extended_code()).recovery == Recovery::reconnect;

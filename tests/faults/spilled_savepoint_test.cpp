@@ -51,6 +51,7 @@ enum class Protection {
 struct Program {
   Undoing undoing = Undoing::savepoint;
   Protection protection = Protection::all;
+  bool vacuums = false;  // before all else, a file that is larger than the page cache
 };
 
 // A big change undone in the middle of a batch of three, then small writes one
@@ -60,6 +61,12 @@ void run(const Program& program, const fs::path& path, const LinePipe& from_pare
   Database db = Database::open(path, {.acquire_timeout = 1min, .page_cache = 64U << 10U, .batch = {.run_time = 1min}});
   db.execute("CREATE TABLE ack (id INTEGER PRIMARY KEY)");  // opens the writer
   if (program.protection == Protection::check) pretend_version(0);
+
+  if (program.vacuums) {
+    db.execute("CREATE TABLE large (filler)");
+    for (int i = 0; i < 4; ++i) db.execute("INSERT INTO large VALUES (zeroblob(100000))");
+    db.execute("VACUUM");
+  }
 
   std::array<std::thread::id, 3> ran_on;
   const auto small = [](Transaction& tx, int id) { tx.execute("INSERT INTO ack VALUES (?)", id); };
@@ -196,6 +203,13 @@ TEST_F(KilledAfterASpill, HasWhatWasAcknowledgedAfterAJobWasUndoneAmongOthers) {
   ASSERT_NO_FATAL_FAILURE(run_and_kill({Undoing::exception, Protection::all}));
   EXPECT_EQ(said["failed"], Ids{2});
   EXPECT_EQ(acknowledged, and_all_later({1, 3}));
+  expect_everything_acknowledged();
+}
+
+// VACUUM may spill, since it shares its transaction with no savepoint.
+TEST_F(KilledAfterASpill, HasWhatWasAcknowledgedAfterASavepointWasUndoneAfterAVacuum) {
+  ASSERT_NO_FATAL_FAILURE(run_and_kill({.vacuums = true}));
+  EXPECT_EQ(acknowledged, and_all_later({1, 2, 3}));
   expect_everything_acknowledged();
 }
 

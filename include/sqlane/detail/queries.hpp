@@ -58,6 +58,18 @@ ExecuteResult execute(Connection& connection, const SqlText& sql, const Args&...
   return statement.execute();
 }
 
+// While it lives, a statement keeps its memory within the page cache (see Connection::let_spill).
+class SpillingScope {
+ public:
+  explicit SpillingScope(Connection& connection);
+  ~SpillingScope();
+  SpillingScope(const SpillingScope&) = delete;
+  SpillingScope& operator=(const SpillingScope&) = delete;
+
+ private:
+  Connection& connection_;
+};
+
 // Reading, the same for Snapshot and Transaction. `Self::connection()` gives
 // the connection, or throws when the transaction is over.
 template <class Self, Access access>
