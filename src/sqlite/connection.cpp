@@ -71,13 +71,10 @@ SQLite::Database open_handle(const ConnectionSettings& settings) {
   expect_supported_engine();
   keep_whole_across_forks();
   const char* const vfs = vfs_of(settings);
-  int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
+  int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_NOFOLLOW;
   flags |= settings.role == Role::reader ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-  if (!settings.is_memory()) {
-    flags |= SQLITE_OPEN_NOFOLLOW;  // not SQLITE_OPEN_CREATE: prepare_database_file() has made it
-  } else if (settings.role != Role::reader) {
-    flags |= SQLITE_OPEN_CREATE;
-  }
+  // A file is there: prepare_database_file() has made it.
+  if (settings.is_memory() && settings.role != Role::reader) flags |= SQLITE_OPEN_CREATE;
   try {
     const std::string& path = settings.is_memory() ? settings.memory->path() : settings.database;
     return SQLite::Database(path.c_str(), flags, 0, vfs);

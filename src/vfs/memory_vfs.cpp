@@ -1,5 +1,6 @@
 #include "vfs/memory_vfs.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -222,6 +223,13 @@ constexpr sqlite3_io_methods kMethods{.iVersion = 2,  // no memory mapping
                                       .xFetch = nullptr,
                                       .xUnfetch = nullptr};
 
+// All that is no memory database's file is the default file system's: what
+// VACUUM INTO writes, and everything but files.
+sqlite3_vfs* system_vfs() {
+  static sqlite3_vfs* const vfs = sqlite3_vfs_find(nullptr);
+  return vfs;
+}
+
 int open(sqlite3_vfs* /*vfs*/, const char* name, sqlite3_file* file, int flags, int* flags_out) {
   file->pMethods = nullptr;  // nothing to close
   try {
@@ -230,7 +238,7 @@ int open(sqlite3_vfs* /*vfs*/, const char* name, sqlite3_file* file, int flags, 
       opened.file = std::make_shared<MemoryFile>(std::make_shared<MemoryBudget>(0));
     } else {
       opened.store = MemoryStore::find_by_name(name, opened.kind);
-      if (opened.store == nullptr) return SQLITE_CANTOPEN;
+      if (opened.store == nullptr) return system_vfs()->xOpen(system_vfs(), name, file, flags, flags_out);
       if (const int code = opened.admit(FileOperation::open); code != SQLITE_OK) return code;
       opened.file =
           (flags & SQLITE_OPEN_CREATE) != 0 ? opened.store->find_or_make(opened.kind) : opened.store->find(opened.kind);
@@ -247,21 +255,21 @@ int open(sqlite3_vfs* /*vfs*/, const char* name, sqlite3_file* file, int flags, 
   return SQLITE_OK;
 }
 
-int remove(sqlite3_vfs* /*vfs*/, const char* name, int /*sync_folder*/) {
+int remove(sqlite3_vfs* /*vfs*/, const char* name, int sync_folder) {
   FileKind kind{};
   const std::shared_ptr<MemoryStore> store = MemoryStore::find_by_name(name, kind);
-  if (store == nullptr) return SQLITE_IOERR_DELETE_NOENT;
+  if (store == nullptr) return system_vfs()->xDelete(system_vfs(), name, sync_folder);
   if (const int code = store->admit({FileOperation::remove, kind}); code != SQLITE_OK) return code;
   if (store->find(kind) == nullptr) return SQLITE_IOERR_DELETE_NOENT;
   store->remove(kind);
   return SQLITE_OK;
 }
 
-int access(sqlite3_vfs* /*vfs*/, const char* name, int /*flags*/, int* answer) {
+int access(sqlite3_vfs* /*vfs*/, const char* name, int flags, int* answer) {
   *answer = 0;
   FileKind kind{};
   const std::shared_ptr<MemoryStore> store = MemoryStore::find_by_name(name, kind);
-  if (store == nullptr) return SQLITE_OK;
+  if (store == nullptr) return system_vfs()->xAccess(system_vfs(), name, flags, answer);
   if (const int code = store->admit({FileOperation::look, kind}); code != SQLITE_OK) return code;
   // SQLite asks for logs and journals; an empty one counts as none, as it does for files.
   const std::shared_ptr<MemoryFile> file = store->find(kind);
@@ -271,23 +279,18 @@ int access(sqlite3_vfs* /*vfs*/, const char* name, int /*flags*/, int* answer) {
 
 int full_pathname(sqlite3_vfs* /*vfs*/, const char* name, int size, char* full) {
   const std::string_view text = name;
+  FileKind kind{};
+  if (MemoryStore::find_by_name(text, kind) == nullptr)
+    return system_vfs()->xFullPathname(system_vfs(), name, size, full);
   if (text.size() >= static_cast<std::size_t>(size)) return SQLITE_CANTOPEN;
   std::memcpy(full, text.data(), text.size() + 1);
   return SQLITE_OK;
 }
 
-// Everything but files is the default file system's.
-const sqlite3_vfs* system_vfs() {
-  static const sqlite3_vfs* const vfs = sqlite3_vfs_find(nullptr);
-  return vfs;
-}
-
 sqlite3_vfs make_vfs() {
-  constexpr int kLongestName = 64;
   sqlite3_vfs vfs = *system_vfs();
   vfs.iVersion = 2;
-  vfs.szOsFile = static_cast<int>(sizeof(OpenFile));
-  vfs.mxPathname = kLongestName;
+  vfs.szOsFile = std::max(vfs.szOsFile, static_cast<int>(sizeof(OpenFile)));
   vfs.pNext = nullptr;
   vfs.zName = MemoryStore::kVfs;
   vfs.xOpen = open;

@@ -85,5 +85,32 @@ TEST_F(Vacuum, TellsItsListenerOfNoStatementThatIsNotTheCallers) {
   EXPECT_TRUE(std::ranges::none_of(told, [](const std::string& sql) { return mentions(sql, "cache_spill"); }));
 }
 
+TEST_F(Vacuum, OfAMemoryDatabaseWritesAFile) {
+  Database memory = Database::in_memory();
+  memory.execute("CREATE TABLE note (title TEXT)");
+  memory.execute("INSERT INTO note VALUES ('a')");
+  const std::filesystem::path copy = folder / "copy.db";
+  memory.execute("VACUUM INTO ?", copy.string());
+  EXPECT_EQ(ForeignConnection(copy).ask("SELECT title FROM note"), "a");
+  EXPECT_EQ(ForeignConnection(copy).ask("PRAGMA integrity_check"), "ok");
+  EXPECT_TRUE(mentions(error_of<Error>([&] { memory.execute("VACUUM INTO ?", copy.string()); }), "already exists"));
+  EXPECT_THROW(memory.execute("VACUUM INTO ?", (folder / "nowhere" / "copy.db").string()), IoError);
+  memory.execute("INSERT INTO note VALUES ('b')");
+  EXPECT_EQ(memory.query_one<int>("SELECT count(*) FROM note"), 2);
+  std::size_t files = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder / ".")) ++files;
+  EXPECT_EQ(files, 2U) << "app.db and copy.db";
+}
+
+TEST_F(Vacuum, OfAMemoryDatabaseFollowsNoLinkAsThatOfAFileDoesNot) {
+  Database memory = Database::in_memory();
+  for (Database* each : {&memory, &db}) each->execute("CREATE TABLE note (title TEXT)");
+  std::filesystem::create_symlink(folder / "target.db", folder / "link.db");
+  for (Database* each : {&memory, &db}) {
+    EXPECT_THROW(each->execute("VACUUM INTO ?", (folder / "link.db").string()), IoError);
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder / "target.db"));
+}
+
 }  // namespace
 }  // namespace sqlane
