@@ -720,7 +720,7 @@ void Connection::prepare(CachedStatement& statement, const SqlText& sql) {
     const int code = sqlite3_prepare_v3(handle(), statement.text.c_str(), static_cast<int>(statement.text.size() + 1),
                                         SQLITE_PREPARE_PERSISTENT, &statement.handle, nullptr);
     if (code == SQLITE_AUTH && authorizer_.refused() == Authorizer::Refused::statement) {
-      throw UsageError(authorizer_.refusal() + " in \"" + statement.text + "\" at " + sql.site.to_string());
+      throw UsageError(authorizer_.refusal() + " in " + quote_sql(statement.text) + " at " + sql.site.to_string());
     }
     if (const int extended = extended_code(code); extended == SQLITE_ERROR) {
       record_->errors.add();
@@ -742,8 +742,8 @@ void Connection::expect_fitting(const CachedStatement& statement, const SqlText&
   // The compiler has looked at literals already.
   const SqlMistake mistake = sql.is_literal ? SqlMistake::none : find_mistake(statement.facts, sql.access, sql.arity);
   if (mistake == SqlMistake::write_in_snapshot || (sql.access == Access::read && !statement.is_read_only)) {
-    throw ReadOnlyError("a snapshot only reads; write in a transaction instead of with \"" + statement.text + "\" at " +
-                            sql.site.to_string(),
+    throw ReadOnlyError("a snapshot only reads; write in a transaction instead of with " + quote_sql(statement.text) +
+                            " at " + sql.site.to_string(),
                         {.code = SQLITE_READONLY,
                          .extended_code = SQLITE_READONLY,
                          .sql = statement.text,
@@ -752,11 +752,12 @@ void Connection::expect_fitting(const CachedStatement& statement, const SqlText&
   // The last word on placeholders is SQLite's.
   if (mistake == SqlMistake::none && statement.facts.parameters != sql.arity.values) {
     throw UsageError("there are " + std::to_string(statement.facts.parameters) + " placeholders for " +
-                     std::to_string(sql.arity.values) + " values in \"" + statement.text + "\" at " +
+                     std::to_string(sql.arity.values) + " values in " + quote_sql(statement.text) + " at " +
                      sql.site.to_string());
   }
   if (mistake != SqlMistake::none) {
-    throw UsageError(std::string(describe(mistake)) + " in \"" + statement.text + "\" at " + sql.site.to_string());
+    throw UsageError(std::string(describe(mistake)) + " in " + quote_sql(statement.text) + " at " +
+                     sql.site.to_string());
   }
 }
 
@@ -785,7 +786,7 @@ void Connection::expect_not_interrupted(int code, const Failure& failure) const 
                              .sql = failure.sql,
                              .database = failure.database,
                              .transaction_ended = failure.transaction_ended};
-  const std::string where = " \"" + failure.sql + "\" on " + failure.database;
+  const std::string where = " " + quote_sql(failure.sql) + " on " + failure.database;
   if (is_interrupted && limits_.cause() == StatementLimits::Cause::timeout) {
     throw TimeoutError(
         "the statement ran for longer than " + std::to_string(limits_.timeout().count()) + " ms:" + where, details);

@@ -120,7 +120,28 @@ void throw_copy_as(const Error& error, const std::string& message) {
   throw Error(message, details_of(error));
 }
 
+// The first characters of a text that is longer than a message should be.
+std::string_view beginning_of(std::string_view text) {
+  constexpr std::size_t kMost = 500;
+  constexpr auto is_continuation = [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) == 0x80; };
+  std::size_t end = std::min(text.size(), kMost);
+  while (end > 0 && end < text.size() && is_continuation(text[end])) --end;  // UTF-8 stays whole
+  return text.substr(0, end);
+}
+
+std::string shorten(const std::string& text) {
+  const std::string_view beginning = beginning_of(text);
+  return beginning.size() == text.size() ? text : std::string(beginning) + "…";
+}
+
 }  // namespace
+
+std::string quote_sql(std::string_view sql) {
+  const std::string_view beginning = beginning_of(sql);
+  std::string quoted = "\"" + std::string(beginning);
+  quoted += beginning.size() == sql.size() ? "\"" : "…\" (" + std::to_string(sql.size()) + " bytes)";
+  return quoted;
+}
 
 void rethrow_saying(const std::string& more) {
   try {
@@ -151,9 +172,9 @@ ErrorRule classify(int extended_code) noexcept {
 
 void throw_failure(Failure failure) {
   const ErrorRule rule = classify(failure.extended_code);
-  std::string message = failure.message + " (SQLite code " + std::to_string(failure.extended_code) + ")";
+  std::string message = shorten(failure.message) + " (SQLite code " + std::to_string(failure.extended_code) + ")";
   message += remedy_for(failure.message);
-  if (!failure.sql.empty()) message += " in \"" + failure.sql + "\"";
+  if (!failure.sql.empty()) message += " in " + quote_sql(failure.sql);
   message += " on " + failure.database;
   ErrorDetails details{.code = failure.extended_code & 0xff,
                        .extended_code = failure.extended_code,

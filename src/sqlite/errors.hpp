@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <exception>
 #include <string>
+#include <string_view>
 
 #include "sqlane/error.hpp"
 
@@ -53,6 +54,9 @@ struct Failure {
 };
 
 [[noreturn]] void throw_failure(Failure failure);
+
+// SQL in quotation marks, for a message: a long text is cut. ErrorDetails has all of it.
+[[nodiscard]] std::string quote_sql(std::string_view sql);
 
 // Throws the sqlane::Error being handled once more, of the same type, with `more`
 // after its message.

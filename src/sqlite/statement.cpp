@@ -177,12 +177,12 @@ std::span<const std::byte> Statement::blob(int column, std::string_view wanted) 
 }
 
 void Statement::fail_column(int column, std::string_view wanted, std::string_view why) const {
-  const std::string name(column_name(column));
-  std::string message = "column " + std::to_string(column) + " (\"" + name + "\") of row " + std::to_string(row_) +
+  const std::string name = quote_sql(column_name(column));  // SQLite names an expression by its text
+  std::string message = "column " + std::to_string(column) + " (" + name + ") of row " + std::to_string(row_) +
                         " holds " + std::string(name_of(storage_class(column))) + ", which does not fit " +
                         std::string(wanted);
   if (!why.empty()) message += ": " + std::string(why);
-  message += " in \"" + cached_->text + "\" on " + connection_->settings().database;
+  message += " in " + quote_sql(cached_->text) + " on " + connection_->settings().database;
   throw TypeError(message, {.code = SQLITE_MISMATCH,
                             .extended_code = SQLITE_MISMATCH,
                             .sql = cached_->text,
@@ -192,7 +192,7 @@ void Statement::fail_column(int column, std::string_view wanted, std::string_vie
 void Statement::fail_parameter(int index, std::string_view why) const {
   expect_live();
   throw TypeError("the value for parameter " + std::to_string(index) + " cannot be stored: " + std::string(why) +
-                      " in \"" + cached_->text + "\"",
+                      " in " + quote_sql(cached_->text),
                   {.code = SQLITE_MISMATCH,
                    .extended_code = SQLITE_MISMATCH,
                    .sql = cached_->text,
@@ -200,7 +200,7 @@ void Statement::fail_parameter(int index, std::string_view why) const {
 }
 
 void Statement::fail_usage(std::string_view why) const {
-  throw UsageError(std::string(why) + (cached_ == nullptr ? "" : " in \"" + cached_->text + "\""));
+  throw UsageError(std::string(why) + (cached_ == nullptr ? "" : " in " + quote_sql(cached_->text)));
 }
 
 void Statement::expect_columns(std::size_t count) const {
@@ -219,7 +219,7 @@ bool reconnecting_helps(const Error& error, int attempt) noexcept {
 }
 
 void fail_no_row(Connection& connection, const SqlText& sql) {
-  throw NoRowError("there is no row for \"" + std::string(sql.text) + "\" on " + connection.settings().database,
+  throw NoRowError("there is no row for " + quote_sql(sql.text) + " on " + connection.settings().database,
                    {.sql = std::string(sql.text), .database = connection.settings().database});
 }
 

@@ -5,6 +5,7 @@
 #include "sqlane/detail/statement.hpp"
 #include "sqlane/error.hpp"
 #include "sqlite/connection.hpp"
+#include "sqlite/errors.hpp"
 
 namespace sqlane::detail {
 namespace {
@@ -19,7 +20,7 @@ std::optional<std::size_t> error_offset([[maybe_unused]] sqlite3* connection) {
 
 // Such errors end in the statement and the call site, which the caller knows.
 std::string without_place(std::string_view message, std::string_view text) {
-  return std::string(message.substr(0, message.rfind(" in \"" + std::string(text))));
+  return std::string(message.substr(0, message.rfind(" in " + quote_sql(text))));
 }
 
 }  // namespace

@@ -283,5 +283,15 @@ TEST_F(ConstraintErrors, NameColumnsWithADotInTheirName) {
   expect("INSERT INTO note VALUES (1)", ConstraintKind::unique, "note", {"a.b"});
 }
 
+TEST(QuotedSql, IsCutWhereItIsLong) {
+  EXPECT_EQ(quote_sql("SELECT 1"), "\"SELECT 1\"");
+  EXPECT_EQ(quote_sql(""), "\"\"");
+  EXPECT_EQ(quote_sql(std::string(500, 'x')), "\"" + std::string(500, 'x') + "\"");
+  EXPECT_EQ(quote_sql(std::string(501, 'x')), "\"" + std::string(500, 'x') + "…\" (501 bytes)");
+  EXPECT_EQ(quote_sql(std::string(499, 'x') + "€uro"), "\"" + std::string(499, 'x') + "…\" (505 bytes)");
+  EXPECT_EQ(quote_sql(std::string(497, 'x') + "€uro"), "\"" + std::string(497, 'x') + "€…\" (503 bytes)");
+  EXPECT_EQ(quote_sql(std::string(600, '\x80')), "\"…\" (600 bytes)");
+}
+
 }  // namespace
 }  // namespace sqlane::detail
