@@ -732,7 +732,9 @@ void Connection::prepare(CachedStatement& statement, const SqlText& sql) {
     }
     if (code != SQLITE_OK) fail(code, statement.text);
   }
-  statement.is_read_only = sqlite3_stmt_readonly(statement.handle) != 0 || authorizer_.asked_for_setting();
+  // SQLite says of an EXPLAIN what it says of the statement that is explained.
+  statement.is_read_only = sqlite3_stmt_readonly(statement.handle) != 0 ||
+                           sqlite3_stmt_isexplain(statement.handle) != 0 || authorizer_.asked_for_setting();
   statement.defers_keys = authorizer_.defers_keys();
   statement.facts.parameters = sqlite3_bind_parameter_count(statement.handle);
   expect_fitting(statement, sql);
