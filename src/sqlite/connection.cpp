@@ -722,7 +722,7 @@ void Connection::prepare(CachedStatement& statement, const SqlText& sql) {
     if (code == SQLITE_AUTH && authorizer_.refused() == Authorizer::Refused::statement) {
       throw UsageError(authorizer_.refusal() + " in " + quote_sql(statement.text) + " at " + sql.site.to_string());
     }
-    if (const int extended = extended_code(code); extended == SQLITE_ERROR) {
+    if (const int extended = extended_code(code); (extended & 0xff) == SQLITE_ERROR) {
       record_->errors.add();
       throw_failure({.extended_code = extended,
                      .message = explained(sqlite3_errmsg(handle())),
@@ -833,11 +833,31 @@ int Connection::extended_code(int code) const noexcept {
   return (newest & 0xff) == (code & 0xff) ? newest : code;
 }
 
-void Connection::fail(int code, std::string_view sql) {
-  Failure failure{.extended_code = extended_code(code),
-                  .message = sqlite3_errmsg(handle()),
-                  .sql = std::string(sql),
-                  .database = settings_.database};
+Failure Connection::failure_of(int code, std::string_view sql) const {
+  return {.extended_code = extended_code(code),
+          .message = sqlite3_errmsg(handle()),
+          .sql = std::string(sql),
+          .database = settings_.database};
+}
+
+void Connection::fail(int code, std::string_view sql) { fail(code, failure_of(code, sql)); }
+
+// SQLite prepares a statement again when the schema has changed. Where that
+// fails it says SQLITE_ERROR, as of an error in what the statement does.
+void Connection::fail_step(int code, const std::string& sql) {
+  Failure failure = failure_of(code, sql);
+  failure.is_preparing = (failure.extended_code & 0xff) == SQLITE_ERROR && !fits_schema(sql);
+  fail(code, std::move(failure));
+}
+
+bool Connection::fits_schema(const std::string& sql) noexcept {
+  sqlite3_stmt* statement = nullptr;
+  const int code = sqlite3_prepare_v2(handle(), sql.c_str(), static_cast<int>(sql.size() + 1), &statement, nullptr);
+  sqlite3_finalize(statement);
+  return (code & 0xff) != SQLITE_ERROR;
+}
+
+void Connection::fail(int code, Failure failure) {
   const bool ended = !in_transaction();
   if (ended && expects_transaction_) {
     failure.transaction_ended = true;
@@ -858,7 +878,7 @@ void Connection::fail(int code, std::string_view sql) {
   if (!failure.outcome_unknown) expect_not_interrupted(code, failure);
   if (failure.extended_code == SQLITE_ERROR) {
     failure.message = explained(std::move(failure.message));
-    failure.is_preparing = authorizer_.refused() == Authorizer::Refused::schema;
+    if (authorizer_.refused() == Authorizer::Refused::schema) failure.is_preparing = true;
   }
   throw_failure(std::move(failure));
 }

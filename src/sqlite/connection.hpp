@@ -211,6 +211,8 @@ class Connection {
   void check_in(CachedStatement& statement) noexcept;
   // Throws the error that the last call on `handle()` left behind.
   [[noreturn]] void fail(int code, std::string_view sql);
+  // The same for a statement that was prepared before, perhaps for another schema.
+  [[noreturn]] void fail_step(int code, const std::string& sql);
 
  private:
   // Our own statements, prepared once; an index into controls_.
@@ -246,6 +248,9 @@ class Connection {
   void expect_writable() const;
   [[nodiscard]] std::string explained(std::string message);
   [[nodiscard]] int extended_code(int code) const noexcept;
+  [[nodiscard]] Failure failure_of(int code, std::string_view sql) const;
+  [[noreturn]] void fail(int code, Failure failure);
+  [[nodiscard]] bool fits_schema(const std::string& sql) noexcept;
   [[nodiscard]] CachedStatement::Target target_of(std::string_view into) noexcept;
   std::string pragma(const char* sql);
   [[nodiscard]] static const std::string_view& text_of(Control control) noexcept;

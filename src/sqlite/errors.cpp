@@ -15,6 +15,7 @@ namespace {
 // The one table from SQLite's codes to ours. An extended code stands before the
 // primary code that it belongs to.
 constexpr std::array kRules{
+    ErrorRule{SQLITE_ERROR_MISSING_COLLSEQ, ErrorKind::schema, false},
     ErrorRule{SQLITE_ABORT_ROLLBACK, ErrorKind::aborted, false},
     ErrorRule{SQLITE_ABORT, ErrorKind::interrupted, false},
     ErrorRule{SQLITE_BUSY_SNAPSHOT, ErrorKind::busy, true, Recovery::start_over},

@@ -91,7 +91,7 @@ bool Statement::step() {
     return true;
   }
   if (code == SQLITE_DONE) return false;
-  connection_->fail(code, cached_->text);
+  connection_->fail_step(code, cached_->text);
 }
 
 ExecuteResult Statement::execute() {

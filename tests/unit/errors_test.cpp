@@ -25,7 +25,7 @@ TEST(Errors, AreClassifiedByWhatTheCallerCanDo) {
   };
   constexpr Case kCases[] = {
       {SQLITE_ERROR, ErrorKind::general, false},
-      {SQLITE_ERROR_MISSING_COLLSEQ, ErrorKind::general, false},
+      {SQLITE_ERROR_MISSING_COLLSEQ, ErrorKind::schema, false},
       {SQLITE_SCHEMA, ErrorKind::schema, true, Recovery::reconnect},
       {SQLITE_BUSY, ErrorKind::busy, true, Recovery::wait},
       {SQLITE_BUSY_SNAPSHOT, ErrorKind::busy, true, Recovery::start_over},
