@@ -46,10 +46,12 @@ class Row {
   const detail::Statement* statement_;
 };
 
-// The rows of a query: the first is there when query() returns, the others are
-// fetched one by one as the loop asks for them. Go over them once. Views in T (std::string_view, std::span<const
-// std::byte>, Row) are valid until the next row. Rows belong to their Snapshot or Transaction and end with it. Use from
-// one thread at a time.
+// The rows of a query: the first is there when query() returns, the others are fetched one by one as the loop asks for
+// them. Go over them once. Views in T (std::string_view, std::span<const std::byte>, Row) are valid until the next row.
+// Rows belong to their Snapshot or Transaction and end with it. Use from one thread at a time.
+//
+// Inside the loop, do not insert into a table that the query reads, nor change what it selects or sorts by: it may come
+// to those rows as well, and to theirs, without an end. Fetch all rows into a std::vector first.
 template <class T>
 class Rows {
  public:

@@ -76,6 +76,7 @@ template <class Self, Access access>
 class Queries {
  public:
   // All rows, one by one: for (auto& [id, title] : tx.query<std::tuple<int, std::string_view>>("SELECT …")).
+  // A loop that inserts into a table that it reads may never end: see Rows.
   template <class T = Row, class... Args>
   [[nodiscard]] Rows<T> query(SqlFor<access, Args...> sql, const Args&... args) const {
     return Rows<T>(self().connection(), sql.text(), args...);
