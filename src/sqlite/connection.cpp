@@ -85,6 +85,12 @@ SQLite::Database open_handle(const ConnectionSettings& settings) {
   }
 }
 
+void allow_double_quoted_strings(sqlite3* connection, bool are_allowed) noexcept {
+  for (const int option : {SQLITE_DBCONFIG_DQS_DML, SQLITE_DBCONFIG_DQS_DDL}) {
+    sqlite3_db_config(connection, option, are_allowed ? 1 : 0, nullptr);
+  }
+}
+
 }  // namespace
 
 Connection::Connection(ConnectionSettings settings, Clock& clock)
@@ -239,14 +245,22 @@ void Connection::set_durability(Durability durability) {
                                : "PRAGMA synchronous=NORMAL");
 }
 
+void Connection::end_migration() { pragma("PRAGMA legacy_alter_table=OFF"); }
+
 void Connection::become_migrator(Keys keys, Spilling spilling) {
   retire();
+  allows_old_strings_ = !settings_.sql.double_quoted_strings;
   authorizer_.set_policy(Policy::migration);
   sqlite3_limit(handle(), SQLITE_LIMIT_SQL_LENGTH, std::numeric_limits<int>::max());  // up to SQLite's own
   if (spilling == Spilling::on) pragma("PRAGMA cache_spill=ON");
   if (keys == Keys::enforced) return;
   pragma("PRAGMA foreign_keys=OFF");
   if (pragma("PRAGMA foreign_keys") != "0") throw UsageError("foreign keys cannot be turned off inside a transaction");
+}
+
+std::size_t Connection::longest_sql() const noexcept {
+  constexpr std::size_t kMost = std::numeric_limits<int>::max();
+  return settings_.sql.sql_length == 0 ? kMost : settings_.sql.sql_length;
 }
 
 void Connection::let_spill() {
@@ -271,11 +285,6 @@ void Connection::stop_spilling() noexcept {
   } catch (const std::exception&) {
     is_broken_ = true;
   }
-}
-
-std::size_t Connection::longest_sql() const noexcept {
-  constexpr std::size_t kMost = std::numeric_limits<int>::max();
-  return settings_.sql.sql_length == 0 ? kMost : settings_.sql.sql_length;
 }
 
 void Connection::set_limits(std::optional<std::chrono::milliseconds> timeout, const std::stop_token& stop) {
@@ -717,15 +726,14 @@ void Connection::prepare(CachedStatement& statement, const SqlText& sql) {
   {
     const bool may_defer = sql.access == Access::write && in_transaction();  // SQLite resets it at the end
     const Authorizer::Watch watch(authorizer_, may_defer ? KeyDeferral::allowed : KeyDeferral::refused);
-    const int code = sqlite3_prepare_v3(handle(), statement.text.c_str(), static_cast<int>(statement.text.size() + 1),
-                                        SQLITE_PREPARE_PERSISTENT, &statement.handle, nullptr);
+    const int code = allows_old_strings_ ? prepare_for_migration(statement) : prepare_text(statement);
     if (code == SQLITE_AUTH && authorizer_.refused() == Authorizer::Refused::statement) {
       throw UsageError(authorizer_.refusal() + " in " + quote_sql(statement.text) + " at " + sql.site.to_string());
     }
     if (const int extended = extended_code(code); (extended & 0xff) == SQLITE_ERROR) {
       record_->errors.add();
       throw_failure({.extended_code = extended,
-                     .message = explained(sqlite3_errmsg(handle())),
+                     .message = explained(sqlite3_errmsg(handle()), statement.text),
                      .sql = statement.text,
                      .database = settings_.database,
                      .is_preparing = true});
@@ -738,6 +746,25 @@ void Connection::prepare(CachedStatement& statement, const SqlText& sql) {
   statement.defers_keys = authorizer_.defers_keys();
   statement.facts.parameters = sqlite3_bind_parameter_count(statement.handle);
   expect_fitting(statement, sql);
+}
+
+int Connection::prepare_text(CachedStatement& statement) noexcept {
+  return sqlite3_prepare_v3(handle(), statement.text.c_str(), static_cast<int>(statement.text.size() + 1),
+                            SQLITE_PREPARE_PERSISTENT, &statement.handle, nullptr);
+}
+
+// Views, triggers and the like of an old file may have strings in double quotes.
+// ALTER TABLE and VACUUM read all of them, while they run; another statement reads
+// those that it uses, while it is compiled. What stands in the statement itself is
+// a name all the same, but for ALTER TABLE.
+int Connection::prepare_for_migration(CachedStatement& statement) {
+  const std::string_view verb = Scanner(statement.text).next().text;
+  allow_double_quoted_strings(handle(), is_keyword(verb, "ALTER") || is_keyword(verb, "VACUUM"));
+  const int code = prepare_text(statement);
+  const std::string name(code == SQLITE_OK ? std::string_view() : missing_column(sqlite3_errmsg(handle())));
+  if (name.empty() || has_in_double_quotes(statement.text, name)) return code;
+  allow_double_quoted_strings(handle(), true);
+  return prepare_text(statement);
 }
 
 void Connection::expect_fitting(const CachedStatement& statement, const SqlText& sql) const {
@@ -799,13 +826,14 @@ void Connection::expect_not_interrupted(int code, const Failure& failure) const 
 }
 
 // SQLite's message, with what it does not tell: which part of the schema it means, and why.
-std::string Connection::explained(std::string message) {
+std::string Connection::explained(std::string message, std::string_view sql) {
   if (message.starts_with("not authorized") && authorizer_.refused() == Authorizer::Refused::schema) {
     retire();  // SQLite keeps the part of the schema that was refused, even if it is mended elsewhere
     return authorizer_.refusal();
   }
   const std::string name(missing_column(message));
   if (name.empty() || settings_.sql.double_quoted_strings) return message;
+  if (has_in_double_quotes(sql, name)) return message + "; in double quotes stands a name: a string has single quotes";
   sqlite3_stmt* statement = nullptr;
   if (prepare(Control::find_in_double_quotes, statement) != SQLITE_OK) return message;
   const std::string quoted = '"' + name + '"';
@@ -846,7 +874,7 @@ void Connection::fail(int code, std::string_view sql) { fail(code, failure_of(co
 // fails it says SQLITE_ERROR, as of an error in what the statement does.
 void Connection::fail_step(int code, const std::string& sql) {
   Failure failure = failure_of(code, sql);
-  failure.is_preparing = (failure.extended_code & 0xff) == SQLITE_ERROR && !fits_schema(sql);
+  failure.is_preparing = (code & 0xff) == SQLITE_ERROR && !fits_schema(sql);
   fail(code, std::move(failure));
 }
 
@@ -876,10 +904,7 @@ void Connection::fail(int code, Failure failure) {
     ++faults_;
   }
   if (!failure.outcome_unknown) expect_not_interrupted(code, failure);
-  if (failure.extended_code == SQLITE_ERROR) {
-    failure.message = explained(std::move(failure.message));
-    if (authorizer_.refused() == Authorizer::Refused::schema) failure.is_preparing = true;
-  }
+  if (failure.extended_code == SQLITE_ERROR) failure.message = explained(std::move(failure.message), failure.sql);
   throw_failure(std::move(failure));
 }
 

@@ -175,6 +175,9 @@ class Connection {
     on,
   };
   void become_migrator(Keys keys, Spilling spilling);
+  // Takes back what a migration may set for itself alone, before another one
+  // comes in the same transaction.
+  void end_migration();
 
   // Until stop_spilling(), changed pages may leave the page cache ahead of the commit.
   // Requires: no transaction, and no savepoint is undone meanwhile.
@@ -246,7 +249,7 @@ class Connection {
   void expect_not_interrupted(int code, const Failure& failure) const;
   [[noreturn]] void fail_to_log();
   void expect_writable() const;
-  [[nodiscard]] std::string explained(std::string message);
+  [[nodiscard]] std::string explained(std::string message, std::string_view sql);
   [[nodiscard]] int extended_code(int code) const noexcept;
   [[nodiscard]] Failure failure_of(int code, std::string_view sql) const;
   [[noreturn]] void fail(int code, Failure failure);
@@ -257,6 +260,8 @@ class Connection {
   int run(Control control);
   void run_or_fail(Control control);
   void prepare(CachedStatement& statement, const SqlText& sql);
+  [[nodiscard]] int prepare_text(CachedStatement& statement) noexcept;
+  [[nodiscard]] int prepare_for_migration(CachedStatement& statement);
   void expect_fitting(const CachedStatement& statement, const SqlText& sql) const;
   void revoke_statements(StatementCache::Which which) noexcept;
   [[nodiscard]] int prepare(Control control, sqlite3_stmt*& statement) noexcept;
@@ -292,6 +297,7 @@ class Connection {
   bool has_logged_ = false;      // the newest COMMIT has written to the log; set by SQLite's hook of the log
   bool lacks_room_ = false;
   bool is_broken_ = false;
+  bool allows_old_strings_ = false;  // a migration's: "text" in the schema of an old file
 };
 
 }  // namespace sqlane::detail

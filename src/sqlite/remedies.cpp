@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "sqlane/detail/sql_scanner.hpp"
+
 namespace sqlane::detail {
 namespace {
 
@@ -10,6 +12,9 @@ struct Remedy {
   std::string_view part;  // of SQLite's message
   std::string_view text;
 };
+
+constexpr std::string_view kReadByAlterTable =
+    "; drop it before, and make it again after, or begin the migration with PRAGMA legacy_alter_table = ON";
 
 // The first that fits counts.
 constexpr std::array kRemedies{
@@ -19,6 +24,11 @@ constexpr std::array kRemedies{
     Remedy{"foreign key mismatch",
            "; the parent's columns need a UNIQUE index or a PRIMARY KEY, or turn keys off "
            "by Options::sql.foreign_keys"},
+    // ALTER TABLE reads all of them, a renaming not with the PRAGMA.
+    // https://sqlite.org/pragma.html#pragma_legacy_alter_table
+    Remedy{" after drop column: ", "; drop it before, and make it again after"},
+    Remedy{"error in view ", kReadByAlterTable},
+    Remedy{"error in trigger ", kReadByAlterTable},
     Remedy{"too many levels of trigger recursion",
            "; Options::sql.trigger_depth says how many, and SQLite's own limit is 1000"},
     Remedy{"LIKE or GLOB pattern too complex", "; Options::sql.like_pattern_length says how long it may be"},
@@ -40,6 +50,17 @@ std::string_view missing_column(std::string_view engine_message) noexcept {
   if (!name.starts_with('"')) return name;
   name.remove_prefix(1);
   return name.substr(0, name.find('"'));
+}
+
+bool has_in_double_quotes(std::string_view sql, std::string_view name) noexcept {
+  const auto is_same = [](char a, char b) { return to_upper(a) == to_upper(b); };
+  Scanner scanner(sql);
+  for (Token token = scanner.next(); token.kind != TokenKind::end; token = scanner.next()) {
+    if (token.text.size() < 2 || token.text.front() != '"') continue;
+    const std::string_view quoted = token.text.substr(1, token.text.size() - 2);
+    if (std::equal(quoted.begin(), quoted.end(), name.begin(), name.end(), is_same)) return true;
+  }
+  return false;
 }
 
 }  // namespace sqlane::detail
