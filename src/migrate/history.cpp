@@ -41,10 +41,26 @@ AppliedMigration::State state_named(std::string_view name) {
   return AppliedMigration::State::running;
 }
 
-// The version in the header of the file, for programs that do not know the table.
-void mirror_version(Connection& connection) {
-  const auto version = ask<std::int32_t>(connection, "SELECT coalesce(max(version), 0) FROM sqlane_migration");
-  change(connection, runtime_sql("PRAGMA user_version = " + std::to_string(version)));
+std::int32_t newest_version(Connection& connection) {
+  return ask<std::int32_t>(connection, "SELECT coalesce(max(version), 0) FROM sqlane_migration");
+}
+
+// Stands as a comment in the table's text, where a program that had used
+// user_version before made it; so that sqlane never takes it for its own.
+constexpr std::string_view kForeignVersion = "user_version is another program's";
+
+// Changes the record with `change_record`, and the version in the header of the
+// file with it, for programs that do not know the table; but only where that
+// says what sqlane has written there.
+template <class ChangeRecord>
+void change_history(Connection& connection, ChangeRecord change_record) {
+  const SqlFor<Access::read, std::string_view> marked(
+      "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'sqlane_migration' AND instr(sql, ?) > 0)");
+  const bool is_foreign = fetch_one<bool>(connection, marked.text(), kForeignVersion) ||
+                          ask<std::int32_t>(connection, "PRAGMA user_version") != newest_version(connection);
+  change_record();
+  if (is_foreign) return;
+  change(connection, runtime_sql("PRAGMA user_version = " + std::to_string(newest_version(connection))));
 }
 
 }  // namespace
@@ -77,30 +93,32 @@ MigrationHistory read_history(Connection& connection) {
 }
 
 void create_history(Connection& connection) {
-  change(connection,
-         "CREATE TABLE IF NOT EXISTS sqlane_migration ("
-         " version INTEGER PRIMARY KEY,"
-         " name TEXT NOT NULL,"
-         " checksum TEXT NOT NULL,"
-         " applied_at TEXT NOT NULL,"
-         " duration_ms INTEGER NOT NULL,"
-         " sqlane_version TEXT NOT NULL,"
-         " state TEXT NOT NULL)");
+  std::string text = "CREATE TABLE IF NOT EXISTS sqlane_migration (";
+  if (ask<std::int32_t>(connection, "PRAGMA user_version") != 0) text.append("/* ").append(kForeignVersion) += " */";
+  text +=
+      " version INTEGER PRIMARY KEY,"
+      " name TEXT NOT NULL,"
+      " checksum TEXT NOT NULL,"
+      " applied_at TEXT NOT NULL,"
+      " duration_ms INTEGER NOT NULL,"
+      " sqlane_version TEXT NOT NULL,"
+      " state TEXT NOT NULL)";
+  change(connection, runtime_sql(text));
 }
 
 void record_migration(Connection& connection, const Migration& migration, AppliedMigration::State state,
                       std::chrono::milliseconds duration) {
-  change(connection,
-         "INSERT OR REPLACE INTO sqlane_migration"
-         " VALUES (?, ?, ?, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), ?, ?, ?)",
-         migration.version, migration.name, checksum(migration), static_cast<std::int64_t>(duration.count()),
-         std::string_view(SQLANE_VERSION), name_of(state));
-  mirror_version(connection);
+  change_history(connection, [&] {
+    change(connection,
+           "INSERT OR REPLACE INTO sqlane_migration"
+           " VALUES (?, ?, ?, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), ?, ?, ?)",
+           migration.version, migration.name, checksum(migration), static_cast<std::int64_t>(duration.count()),
+           std::string_view(SQLANE_VERSION), name_of(state));
+  });
 }
 
 void forget_migration(Connection& connection, std::int32_t version) {
-  change(connection, "DELETE FROM sqlane_migration WHERE version = ?", version);
-  mirror_version(connection);
+  change_history(connection, [&] { change(connection, "DELETE FROM sqlane_migration WHERE version = ?", version); });
 }
 
 void set_application_id(Connection& connection, std::int32_t id) {

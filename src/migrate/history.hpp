@@ -29,7 +29,8 @@ struct MigrationHistory {
 [[nodiscard]] MigrationHistory read_history(Connection& connection);
 
 // These change it, and need the write lock. The version of the database is the
-// newest that is written there; PRAGMA user_version says the same to others.
+// newest that is written there; PRAGMA user_version says the same to others, unless
+// it is another program's: not 0 before the table was made, or changed since.
 void create_history(Connection& connection);
 void record_migration(Connection& connection, const Migration& migration, AppliedMigration::State state,
                       std::chrono::milliseconds duration);

@@ -89,5 +89,31 @@ TEST_F(MigrationOfAFileToRead, MarksNothing) {
   EXPECT_EQ(Database::open(file_).query_one<int>("PRAGMA application_id"), 0);
 }
 
+// As a GeoPackage has 10200, and many a program the number of its own schema.
+TEST_P(Migrating, LeavesAloneTheVersionThatAnotherProgramKeepsInTheHeader) {
+  db_.execute("CREATE TABLE place (id INTEGER PRIMARY KEY, name TEXT, area TEXT)");
+  db_.execute("PRAGMA user_version = 2");
+  const auto version = [&] { return db_.query_one<int>("PRAGMA user_version"); };
+  Migrations migrations = only("CREATE TABLE place (id INTEGER PRIMARY KEY)");
+  migrations.add({.version = 2, .name = "second", .up = "CREATE TABLE second (id)", .down = "DROP TABLE second"});
+  migrations.add({.version = 3, .name = "third", .up = "CREATE TABLE third (id)", .down = "DROP TABLE third"});
+  baseline(db_, migrations, 1);
+  EXPECT_EQ(version(), 2);
+  db_.migrate(migrations);
+  EXPECT_EQ(migration_status(db_, migrations).version, 3);
+  EXPECT_EQ(version(), 2) << "though the two were equal on the way";
+  db_.migrate(migrations, {.target = 1});
+  EXPECT_EQ(version(), 2);
+}
+
+TEST_P(Migrating, LeavesAloneAVersionThatAnotherProgramWroteAfterwards) {
+  db_.migrate(five_migrations(), {.target = 3});
+  EXPECT_EQ(db_.query_one<int>("PRAGMA user_version"), 3);
+  db_.execute("PRAGMA user_version = 10200");
+  db_.migrate(five_migrations());
+  EXPECT_EQ(db_.query_one<int>("PRAGMA user_version"), 10200);
+  EXPECT_EQ(migration_status(db_, five_migrations()).version, 5);
+}
+
 }  // namespace
 }  // namespace sqlane
