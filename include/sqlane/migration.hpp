@@ -31,6 +31,13 @@ using MigrationBody = std::variant<std::string, std::function<void(Transaction&)
 // then run one by one, for those that cannot run in a transaction (VACUUM). If
 // one fails, those before it have been done, and the database is `dirty` until
 // baseline() says what it has.
+//
+// After a step in a transaction all foreign keys are checked, which reads every
+// table that has one. Rows that refer to nothing make the step fail if it made
+// them; those from before are a warning of the report. SQL text may begin with
+// `-- sqlane: check-keys visit, stay`, to have the keys of these tables checked
+// alone, or with `-- sqlane: no-key-check`. (Without a transaction keys are
+// enforced, and checked only if the step turns that off.)
 struct Migration {
   std::int32_t version = 0;  // 1, 2, 3 and so on
   std::string name{};        // "create_visit"
@@ -38,6 +45,9 @@ struct Migration {
   std::optional<MigrationBody> down{};  // undoes it; unset: it cannot be undone
   // Of a function, in place of its text: change it when what it does changes.
   std::string revision{};
+  // Of a function, in place of the mark `check-keys` of a text: the tables whose
+  // foreign keys are checked after it; unset: all.
+  std::optional<std::vector<std::string>> check_keys_of{};
   std::string file{};  // what errors call it; unset: as in "0001_create_visit.sql", without .sql for a function
 };
 
@@ -85,7 +95,7 @@ struct MigrationStep {
   std::string name{};
   std::string file{};
   std::vector<std::string> statements{};  // none of a function
-  std::chrono::milliseconds duration{};   // of one that is done
+  std::chrono::milliseconds duration{};   // of one that is done, with the check of its keys
 };
 
 enum class Atomicity : std::uint8_t {
@@ -146,9 +156,16 @@ struct MigrationReport {
   std::int32_t to = 0;
   std::vector<MigrationStep> steps{};  // those that this call has done
   std::filesystem::path backup{};      // the copy, if one was made
+  // Sentences about what was wrong with foreign keys before already, and still is
+  // (rows that refer to nothing, keys that fit no columns), as of the newest check.
+  std::vector<std::string> warnings{};
 };
 
-// A row of the table sqlane_migration.
+// A row of the table sqlane_migration, which says what a database has.
+//
+// PRAGMA user_version repeats the newest version, for programs that do not know
+// the table. A number that another program keeps there is left alone: one that was
+// not 0 before there was the table, or is not what sqlane has written.
 struct AppliedMigration {
   enum class State : std::uint8_t {
     applied,
@@ -165,7 +182,7 @@ struct AppliedMigration {
 };
 
 struct MigrationStatus {
-  std::int32_t version = 0;  // of the database; 0 when it has none of them
+  std::int32_t version = 0;  // of the database, going by the table sqlane_migration; 0 when it has none of them
   std::vector<AppliedMigration> applied{};
   std::vector<MigrationStep> pending{};     // what migrate() would do
   std::optional<MigrationError> refusal{};  // why it would not
@@ -186,8 +203,8 @@ struct MigrationStatus {
 
 // Takes a database over that was made otherwise, or repairs one that is `dirty`:
 // says that it has the migrations up to `version` (0: none of them), and no more.
-// Runs none of them. Throws MigrationError where that contradicts what was
-// recorded as applied, or there is no such version.
+// Runs none of them. A PRAGMA user_version that the database has already stays as it is. Throws MigrationError where
+// that contradicts what was recorded as applied, or there is no such version.
 void baseline(Database& database, const Migrations& migrations, std::int32_t version);
 
 }  // namespace sqlane

@@ -91,7 +91,7 @@ std::string format_plan(std::span<const MigrationStep> steps) {
   std::string text;
   for (const MigrationStep& step : steps) {
     text += fmt::format("-- {}, {}\n", step.file, arrow_of(step.direction));
-    if (step.statements.empty()) text += "-- (a function)\n";
+    if (step.statements.empty()) text += "-- (comments alone, or a function)\n";
     for (const std::string& statement : step.statements) text += statement + ";\n";
   }
   return text;
@@ -106,8 +106,11 @@ nlohmann::json to_json(std::span<const MigrationStep> steps) {
 std::string format_report(const Console& console, const MigrationReport& report) {
   std::string text;
   for (const MigrationStep& step : report.steps) {
-    text += fmt::format("{:>4}  {}  {}\n", arrow_of(step.direction), step.file,
-                        paint(console, Color::faint, format_duration(step.duration)));
+    const std::string duration = step.duration.count() > 0 ? format_duration(step.duration) : "below 1 ms";
+    text += fmt::format("{:>4}  {}  {}\n", arrow_of(step.direction), step.file, paint(console, Color::faint, duration));
+  }
+  for (const std::string& warning : report.warnings) {
+    text += paint(console, Color::yellow, "warning: " + warning) + "\n";
   }
   if (!report.backup.empty()) text += "copied before to " + report.backup.string() + "\n";
   return text +
@@ -120,7 +123,8 @@ nlohmann::json to_json(const MigrationReport& report) {
   return {{"from", report.from},
           {"to", report.to},
           {"steps", to_json(std::span(report.steps))},
-          {"backup", report.backup.string()}};
+          {"backup", report.backup.string()},
+          {"warnings", report.warnings}};
 }
 
 // Within a step by its statements; within a statement that rewrites the database
@@ -145,18 +149,20 @@ double fraction_of(const MigrationProgress& progress) {
 }
 
 std::string format_progress(const MigrationProgress& progress) {
-  std::string what;
+  std::string text = progress.step.file + ": ";
   switch (progress.phase) {
-    case MigrationPhase::backup: what = fmt::format("copying, {}", format_bytes(progress.bytes_written)); break;
+    case MigrationPhase::backup: text += "copying"; break;
     case MigrationPhase::statement:
-      what =
-          fmt::format("statement {} of {}, {}", progress.statement_number,
-                      std::max<std::size_t>(progress.step.statements.size(), 1), format_bytes(progress.bytes_written));
+      text += fmt::format("statement {} of {}", progress.statement_number,
+                          std::max<std::size_t>(progress.step.statements.size(), 1));
       break;
-    case MigrationPhase::checking_keys: what = "checking foreign keys"; break;
-    case MigrationPhase::committing: what = "committing"; break;
+    case MigrationPhase::checking_keys: text += "checking foreign keys"; break;
+    case MigrationPhase::committing: text += "committing"; break;
   }
-  return fmt::format("{}: {}, {}", progress.step.file, what, format_duration(progress.elapsed));
+  const bool writes = progress.phase == MigrationPhase::backup || progress.phase == MigrationPhase::statement;
+  if (writes && progress.bytes_written > 0) text += ", " + format_bytes(progress.bytes_written);
+  if (progress.elapsed.count() > 0) text += ", " + format_duration(progress.elapsed);
+  return text;
 }
 
 }  // namespace sqlane::cli

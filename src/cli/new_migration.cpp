@@ -53,11 +53,12 @@ std::vector<fs::path> make_migration(const fs::path& folder, const std::string& 
   const std::string stem = fmt::format("{:04}_{}", newest + 1, file_name);
   std::vector<fs::path> made{folder / (stem + ".sql")};
   write(made[0],
+        "-- sqlane: draft\n"
         "-- Any number of statements. They run in one transaction, with foreign keys off, which are\n"
         "-- checked before the commit. Once released, a migration is never changed: write another.\n");
   if (down == WithDown::yes) {
     made.push_back(folder / (stem + ".down.sql"));
-    write(made[1], fmt::format("-- Undoes {}.sql.\n", stem));
+    write(made[1], fmt::format("-- sqlane: draft\n-- Undoes {}.sql.\n", stem));
   }
   return made;
 }

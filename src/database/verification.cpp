@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/quoted_name.hpp"
 #include "database/core.hpp"
 #include "database/core_access.hpp"
 #include "migrate/table_definition.hpp"
@@ -16,11 +17,7 @@
 namespace sqlane {
 namespace {
 
-std::string quote_name(std::string_view name) {
-  std::string text = "\"";
-  for (const char c : name) text.append(c == '"' ? 2 : 1, c);
-  return text + "\"";
-}
+using detail::quote_name;
 
 // A statement that SQLite cannot compile without the trigger.
 std::string statement_for(const SchemaObject& trigger, const Snapshot& snapshot) {

@@ -38,6 +38,22 @@ bool is_transactional(const PlannedMigration& planned) {
   return !script || script->is_transactional;
 }
 
+CheckedTables checked_by(const PlannedMigration& planned) {
+  const std::optional<MigrationScript> script = script_of(planned);
+  return script ? script->checked_tables : planned.migration->check_keys_of;
+}
+
+// What is checked once after all of them.
+CheckedTables checked_by(std::span<const PlannedMigration> steps) {
+  CheckedTables all{std::in_place};
+  for (const PlannedMigration& planned : steps) {
+    const CheckedTables one = checked_by(planned);
+    if (!one) return std::nullopt;
+    all->insert(all->end(), one->begin(), one->end());
+  }
+  return all;
+}
+
 bool is_same(const PlannedMigration& a, const PlannedMigration& b) {
   return a.direction == b.direction && a.migration == b.migration;
 }
@@ -92,6 +108,48 @@ std::string too_long(const std::string& what, std::size_t longest) {
   return what + " is described by more than " + std::to_string(longest) +
          " bytes of SQL (Options::sql.sql_length), which no connection could read again; ";
 }
+
+constexpr const char* kMakeKey =
+    "make a UNIQUE index on exactly those columns, or open the database with Options::sql.foreign_keys = false";
+
+std::string complaint_about(const KeyFaults& made) {
+  const std::uint64_t rows = made.count(KeyFault::Kind::dangling);
+  if (rows == 0) {
+    return "foreign key mismatch: " + made.examples(KeyFault::Kind::mismatch) + ", which is no key there; " + kMakeKey;
+  }
+  return std::to_string(rows) + " rows would refer to nothing (" + made.examples(KeyFault::Kind::dangling) +
+         "); mend them in the migration, or let it begin with \"-- sqlane: no-key-check\"";
+}
+
+std::vector<std::string> warnings_of(const KeyFaults& old) {
+  std::vector<std::string> warnings;
+  if (const std::uint64_t rows = old.count(KeyFault::Kind::dangling); rows > 0) {
+    warnings.push_back(std::to_string(rows) + " rows refer to nothing, as they did before (" +
+                       old.examples(KeyFault::Kind::dangling) +
+                       "); PRAGMA foreign_key_check lists them: mend them in a migration");
+  }
+  if (old.count(KeyFault::Kind::mismatch) > 0) {
+    warnings.push_back("foreign key mismatch, as before: " + old.examples(KeyFault::Kind::mismatch) +
+                       ", which is no key there, so that the keys of that table are not checked, and writing to it "
+                       "fails; " +
+                       kMakeKey);
+  }
+  return warnings;
+}
+
+// Tells of progress while a statement of `connection` runs, which others use afterwards.
+class Ticking {
+ public:
+  Ticking(Connection& connection, std::function<bool()> tick) : connection_(connection) {
+    connection_.set_tick(std::move(tick));
+  }
+  ~Ticking() { connection_.set_tick({}); }
+  Ticking(const Ticking&) = delete;
+  Ticking& operator=(const Ticking&) = delete;
+
+ private:
+  Connection& connection_;
+};
 
 constexpr milliseconds kBetweenTries{10};
 
@@ -300,6 +358,7 @@ void MigrationRunner::run_transaction(std::span<const PlannedMigration> steps) {
   const std::int32_t version_before = version_;
   const std::string consequence = stays_at(version_before);
   std::vector<MigrationStep> done;
+  std::optional<std::vector<std::string>> warnings;
   for (std::size_t i = 0; i < steps.size(); ++i) {
     const PlannedMigration& planned = steps[i];
     MigrationStep step = describe_step(planned);
@@ -318,14 +377,18 @@ void MigrationRunner::run_transaction(std::span<const PlannedMigration> steps) {
       tell(MigrationPhase::statement, step);
       run_function(writer, callbacks.parts.emplace_back(), planned, consequence);
     }
-    record(writer, planned, std::chrono::duration_cast<milliseconds>(clock_.now() - began_), consequence);
+    if (i + 1 == steps.size()) {
+      set_application_id(writer);
+      check_schema(writer, step);
+      // Nobody else has committed since the transaction began: a reader sees what was before it.
+      warnings = check_keys(writer, step, checked_by(steps), std::nullopt, consequence);
+    }
     step.duration = std::chrono::duration_cast<milliseconds>(clock_.now() - began_);
+    record(writer, planned, step.duration, consequence);
     step_ = nullptr;
     done.push_back(std::move(step));
+    writer.end_migration();
   }
-  set_application_id(writer);
-  check_schema(writer, done.back());
-  check_keys(writer, done.back(), consequence);
   const std::int32_t version_after = read_history(writer).version();
   tell(MigrationPhase::committing, done.back());
   step_ = nullptr;
@@ -341,6 +404,7 @@ void MigrationRunner::run_transaction(std::span<const PlannedMigration> steps) {
   version_ = version_after;
   callbacks.state = TransactionState::committed;
   std::ranges::move(done, std::back_inserter(report_.steps));
+  if (warnings) report_.warnings = *std::move(warnings);
   hooks_.care(writer);
 }
 
@@ -362,6 +426,7 @@ void MigrationRunner::run_alone(const PlannedMigration& planned) {
   }
   AppliedMigration::State state_before = AppliedMigration::State::applied;
   milliseconds duration_before{};
+  std::optional<KeyFaults> faults_before;
   {
     Transaction transaction(writer);
     if (!is_still_planned(writer, {&planned, 1})) return;
@@ -372,6 +437,7 @@ void MigrationRunner::run_alone(const PlannedMigration& planned) {
     }
     begin_step(writer, report_.steps.size() + 1);
     back_up_before_first(step);
+    if (script.sets_foreign_keys) faults_before = find_faults(writer, step, std::nullopt, unchanged);
     create_history(writer);
     set_application_id(writer);
     record_migration(writer, *planned.migration, AppliedMigration::State::running, {});
@@ -418,7 +484,11 @@ void MigrationRunner::run_alone(const PlannedMigration& planned) {
   writer.clear_limits();
   const StatementLimits::Pause unlimited = writer.pause_limits();
   const std::string undecided = is_between_versions("all of its statements are done");
-  if (!enforces_keys(writer)) check_keys(writer, step, undecided);
+  if (faults_before && !enforces_keys(writer)) {
+    if (auto warnings = check_keys(writer, step, script.checked_tables, std::move(faults_before), undecided)) {
+      report_.warnings = *std::move(warnings);
+    }
+  }
   step.duration = std::chrono::duration_cast<milliseconds>(clock_.now() - began_);
   try {
     tell(MigrationPhase::committing, step);
@@ -512,30 +582,37 @@ void MigrationRunner::mark() {
   });
 }
 
-// https://sqlite.org/pragma.html#pragma_foreign_key_check
-void MigrationRunner::check_keys(Connection& writer, const MigrationStep& step, const std::string& consequence) {
-  constexpr int kNamed = 3;
-  tell(MigrationPhase::checking_keys, step);
-  std::string rows_named;
-  std::int64_t violations = 0;
+KeyFaults MigrationRunner::find_faults(Connection& connection, const MigrationStep& step, const CheckedTables& checked,
+                                       const std::string& consequence) const {
   try {
-    using Violation = std::tuple<std::string, std::optional<std::int64_t>, std::string, std::int64_t>;
-    const SqlFor<Access::write> sql("PRAGMA foreign_key_check");
-    Rows<Violation> rows(writer, sql.text());
-    for (const auto& [table, rowid, parent, key] : rows) {
-      if (++violations > kNamed) continue;
-      rows_named += (rows_named.empty() ? "" : ", ") + table + (rowid ? " row " + std::to_string(*rowid) : "") +
-                    " to no row of " + parent;
-    }
+    return find_key_faults(connection, checked);
+  } catch (const MigrationError& error) {
+    throw MigrationError(error.problem(), step.file, error.what() + ("; " + consequence));
   } catch (const Error&) {
     rethrow_about(step.file, "checking foreign keys: ", consequence);
   }
-  if (violations == 0) return;
-  throw MigrationError(
-      MigrationProblem::foreign_keys, step.file,
-      std::to_string(violations) + " rows would refer to nothing (" + rows_named + (violations > kNamed ? ", …" : "") +
-          "); mend them in the migration (PRAGMA foreign_key_check lists those that were there before); " + consequence,
-      {.database = hooks_.database});
+}
+
+// What to warn of: it was there before the step. Nothing where no key was to be
+// checked. `before` unset: a reader sees it.
+std::optional<std::vector<std::string>> MigrationRunner::check_keys(Connection& writer, const MigrationStep& step,
+                                                                    const CheckedTables& checked,
+                                                                    std::optional<KeyFaults> before,
+                                                                    const std::string& consequence) {
+  if (checked && checked->empty()) return std::nullopt;
+  tell(MigrationPhase::checking_keys, step);
+  const KeyFaults after = find_faults(writer, step, checked, consequence);
+  if (after.empty()) return std::vector<std::string>();
+  if (!before) {
+    const Lease reader = hooks_.lend_reader();
+    reader.connection().begin_snapshot();
+    const Ticking ticking(reader.connection(), [this] { return tell_again(); });
+    before = find_faults(reader.connection(), step, std::nullopt, consequence);
+  }
+  const KeyComparison faults = compare_key_faults(*before, after);
+  if (faults.made.empty()) return warnings_of(faults.old);
+  throw MigrationError(MigrationProblem::foreign_keys, step.file, complaint_about(faults.made) + "; " + consequence,
+                       {.database = hooks_.database});
 }
 
 // Once more where the first step has to be begun again.

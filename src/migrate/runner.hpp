@@ -12,6 +12,7 @@
 
 #include "base/clock.hpp"
 #include "migrate/history.hpp"
+#include "migrate/key_check.hpp"
 #include "migrate/migration_lock.hpp"
 #include "migrate/plan.hpp"
 #include "migrate/script.hpp"
@@ -43,7 +44,7 @@ struct MigrationHooks {
 //   look
 //   lock      the lane, then BEGIN IMMEDIATE. Look again: is that so? ── no ──► look
 //   run       the statements of one migration, or of all (Atomicity)
-//   check     no row refers to nothing
+//   check     no row refers to nothing, but those that did so before
 //   COMMIT    the schema and the record of it together                ── all are done ──► done, else look
 //
 // Invariants
@@ -95,7 +96,12 @@ class MigrationRunner {
                      const std::function<std::string()>& consequence);
   void set_application_id(Connection& writer);
   void mark();
-  void check_keys(Connection& writer, const MigrationStep& step, const std::string& consequence);
+  [[nodiscard]] KeyFaults find_faults(Connection& connection, const MigrationStep& step, const CheckedTables& checked,
+                                      const std::string& consequence) const;
+  [[nodiscard]] std::optional<std::vector<std::string>> check_keys(Connection& writer, const MigrationStep& step,
+                                                                   const CheckedTables& checked,
+                                                                   std::optional<KeyFaults> before,
+                                                                   const std::string& consequence);
   void check_schema(Connection& writer, const MigrationStep& step) const;
   void record(Connection& writer, const PlannedMigration& planned, std::chrono::milliseconds duration,
               const std::string& consequence);

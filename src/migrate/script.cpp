@@ -14,7 +14,10 @@ namespace sqlane::detail {
 namespace {
 
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
-constexpr std::string_view kMark = "no-transaction";
+constexpr std::string_view kNoTransaction = "NO-TRANSACTION";
+constexpr std::string_view kDraft = "DRAFT";
+constexpr std::string_view kNoKeyCheck = "NO-KEY-CHECK";
+constexpr std::string_view kCheckKeys = "CHECK-KEYS";
 
 // The position of the first byte that is not UTF-8, or npos. https://www.unicode.org/versions/latest/ table 3-7
 std::size_t find_no_utf8(std::string_view text) {
@@ -67,6 +70,17 @@ std::optional<std::string_view> mark_in(std::string_view comment) {
   return trimmed(comment.substr(1));
 }
 
+// "visit, place"
+std::vector<std::string> names_in(std::string_view list) {
+  std::vector<std::string> names;
+  while (!list.empty()) {
+    const std::size_t end = std::min(list.find(','), list.size());
+    names.emplace_back(trimmed(list.substr(0, end)));
+    list.remove_prefix(std::min(end + 1, list.size()));
+  }
+  return names;
+}
+
 // A name as PRAGMA takes it, bare or in quotes.
 std::string_view name_in(const Token& token) {
   return token.kind == TokenKind::string ? token.text.substr(1, token.text.size() - 2) : token.text;
@@ -94,9 +108,12 @@ class ScriptReader {
              "end its body with \"END;\", the END behind a semicolon");
     }
     if (head_size_ > 0) finish_statement();
-    if (script_.statements.empty()) {
+    if (script_.statements.empty() && (is_draft_ || !has_comment_)) {
       throw MigrationError(MigrationProblem::malformed, file_,
-                           "it has no statement: write one, or remove the file if it was never released");
+                           is_draft_ ? "it is a draft without a statement: write one, or remove the line \"-- sqlane: "
+                                       "draft\" if it is to do nothing"
+                                     : "it has no statement: write one, a comment if it is to do nothing, or remove "
+                                       "the file if it was never released");
     }
     return std::move(script_);
   }
@@ -131,6 +148,7 @@ class ScriptReader {
   void read_gap(std::size_t at, std::size_t end) {
     while (at < end) {
       const std::string_view rest = text_.substr(at, end - at);
+      has_comment_ = has_comment_ || rest.starts_with("--") || rest.starts_with("/*");
       if (rest.starts_with("--")) {
         const std::size_t size = std::min(rest.find('\n'), rest.size());
         read_line_comment(at, rest.substr(2, size - 2));
@@ -163,15 +181,29 @@ class ScriptReader {
     }
     const auto mark = mark_in(comment);
     if (!mark) return;
-    if (in_capitals(*mark) != in_capitals(kMark)) {
+    const std::size_t word_size = std::min(mark->find_first_of(" \t"), mark->size());
+    const std::string word = in_capitals(mark->substr(0, word_size));
+    const std::string_view rest = trimmed(mark->substr(word_size));
+    const bool has_tables = word == kCheckKeys && !rest.empty();
+    if (!has_tables && !(rest.empty() && (word == kNoTransaction || word == kNoKeyCheck || word == kDraft))) {
       refuse(MigrationProblem::malformed, at, "there is no mark \"" + std::string(*mark) + "\"",
-             "the one mark is \"-- sqlane: no-transaction\"; write other comments without \"sqlane:\"");
+             "there are \"-- sqlane: no-transaction\", \"-- sqlane: no-key-check\", and \"-- sqlane: check-keys "
+             "TABLE, TABLE\"; write other comments without \"sqlane:\"");
     }
     if (head_size_ > 0 || !script_.statements.empty()) {
       refuse(MigrationProblem::malformed, at, "the mark stands behind the first statement",
              "move it to the top of the file, since it is for all of it");
     }
-    script_.is_transactional = false;
+    if (word == kDraft) {
+      is_draft_ = true;
+    } else if (word == kNoTransaction) {
+      script_.is_transactional = false;
+    } else {
+      if (script_.checked_tables) {
+        refuse(MigrationProblem::malformed, at, "a second mark says which keys are checked", "write one of them");
+      }
+      script_.checked_tables = names_in(rest);
+    }
   }
 
   void read_token(const Token& token, std::size_t begin) {
@@ -216,7 +248,7 @@ class ScriptReader {
     return head(n).kind == TokenKind::word && is_keyword(head(n).text, keyword);
   }
 
-  void expect_suitable() const {
+  void expect_suitable() {
     std::size_t verb = 0;
     if (is_at(0, "EXPLAIN")) verb = is_at(1, "QUERY") && is_at(2, "PLAN") ? 3 : 1;
     if (head(verb).kind != TokenKind::word) return;
@@ -241,11 +273,12 @@ class ScriptReader {
   }
 
   // PRAGMA [schema .] name [= value | (value)]
-  void expect_suitable_pragma(std::size_t name) const {
+  void expect_suitable_pragma(std::size_t name) {
     if (head(name + 1).text == ".") name += 2;
     const UnsuitablePragma* const pragma = find_unsuitable_pragma(name_in(head(name)));
     const bool has_value = head(name + 1).kind == TokenKind::open || head(name + 1).text == "=";
     if (pragma == nullptr || (pragma->needs_value && !has_value)) return;
+    script_.sets_foreign_keys = script_.sets_foreign_keys || pragma->name == "foreign_keys";
     if (pragma->is_for_outside && !script_.is_transactional) return;
     refuse(pragma->is_for_outside ? MigrationProblem::not_transactional : MigrationProblem::malformed, begin_,
            "PRAGMA " + std::string(pragma->name) + " " + std::string(pragma->reason), pragma->remedy);
@@ -256,6 +289,8 @@ class ScriptReader {
   Scanner scanner_;
   MigrationScript script_;
   std::size_t end_of_last_ = 0;  // the last token of any kind
+  bool has_comment_ = false;
+  bool is_draft_ = false;
 
   // The statement that is being read; none while its head is empty.
   StatementEnd end_rule_;

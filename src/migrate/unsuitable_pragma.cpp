@@ -14,6 +14,9 @@ constexpr std::string_view kIsOfConnection = "changes the connection alone, and 
 
 constexpr std::string_view kMark = "put it into a file of its own that begins with \"-- sqlane: no-transaction\"";
 constexpr std::string_view kOptions = "remove it; what is to hold for the connection is set in Options";
+constexpr std::string_view kRemove =
+    "remove it; sqlane sets for its connections what they need, and closes this one after the migration";
+constexpr std::string_view kProcess = "remove it; configure_process() sets it";
 constexpr std::string_view kKeys =
     "remove it; sqlane turns foreign keys off around each migration, and checks them before it commits";
 
@@ -22,12 +25,16 @@ constexpr std::string_view kKeys =
 constexpr UnsuitablePragma kTable[] = {
     {"auto_vacuum", true, true, kDoesNothing, kMark},
     {"foreign_keys", true, true, kDoesNothing, kKeys},
-    {"journal_mode", true, true, kDoesNothing, kMark},
-    {"locking_mode", true, true, kIsNotUndone, kMark},
-    {"page_size", true, true, kDoesNothing, kMark},
     {"synchronous", true, true, kFails, kMark},
     {"temp_store", true, true, kIsNotUndone, kMark},
     {"wal_checkpoint", false, true, kFails, kMark},
+
+    // These would wait for all other connections to be closed, which are sqlane's own.
+    {"journal_mode", true, false, "cannot be set while sqlane has the database open",
+     "remove it; sqlane keeps a database in WAL mode, and another program can change that once it is closed"},
+    {"locking_mode", true, false, "cannot be set while sqlane has the database open",
+     "remove it, and open the database with Options::locking"},
+    {"page_size", true, false, "does nothing in WAL mode", "remove it; Options::page_size is for new databases"},
 
     {"schema_version", true, false, "can damage the database", "remove it; SQLite keeps that number itself"},
     {"user_version", true, false, "would say that the database has another version",
@@ -36,28 +43,27 @@ constexpr UnsuitablePragma kTable[] = {
     {"writable_schema", true, false, "is turned off by sqlane",
      "remove it, and write ALTER TABLE or rebuild the table"},
 
-    {"analysis_limit", true, false, kIsOfConnection, kOptions},
-    {"automatic_index", true, false, kIsOfConnection, kOptions},
+    {"analysis_limit", true, false, kIsOfConnection, kRemove},
+    {"automatic_index", true, false, kIsOfConnection, kRemove},
     {"busy_timeout", true, false, kIsOfConnection, kOptions},
     {"cache_size", true, false, kIsOfConnection, kOptions},
-    {"cache_spill", true, false, kIsOfConnection, kOptions},
-    {"case_sensitive_like", true, false, kIsOfConnection, kOptions},
-    {"cell_size_check", true, false, kIsOfConnection, kOptions},
-    {"checkpoint_fullfsync", true, false, kIsOfConnection, kOptions},
-    {"fullfsync", true, false, kIsOfConnection, kOptions},
-    {"hard_heap_limit", true, false, kIsOfConnection, kOptions},
-    {"ignore_check_constraints", true, false, kIsOfConnection, kOptions},
-    {"journal_size_limit", true, false, kIsOfConnection, kOptions},
-    {"legacy_alter_table", true, false, kIsOfConnection, kOptions},
-    {"max_page_count", true, false, kIsOfConnection, kOptions},
-    {"mmap_size", true, false, kIsOfConnection, kOptions},
-    {"query_only", true, false, kIsOfConnection, kOptions},
-    {"read_uncommitted", true, false, kIsOfConnection, kOptions},
+    {"cache_spill", true, false, kIsOfConnection, kRemove},
+    {"case_sensitive_like", true, false, kIsOfConnection, kRemove},
+    {"cell_size_check", true, false, kIsOfConnection, kRemove},
+    {"checkpoint_fullfsync", true, false, kIsOfConnection, kRemove},
+    {"fullfsync", true, false, kIsOfConnection, kRemove},
+    {"hard_heap_limit", true, false, kIsOfConnection, kProcess},
+    {"ignore_check_constraints", true, false, kIsOfConnection, kRemove},
+    {"journal_size_limit", true, false, kIsOfConnection, kRemove},
+    {"max_page_count", true, false, kIsOfConnection, kRemove},
+    {"mmap_size", true, false, kIsOfConnection, kRemove},
+    {"query_only", true, false, kIsOfConnection, kRemove},
+    {"read_uncommitted", true, false, kIsOfConnection, kRemove},
     {"recursive_triggers", true, false, kIsOfConnection, kOptions},
-    {"reverse_unordered_selects", true, false, kIsOfConnection, kOptions},
-    {"secure_delete", true, false, kIsOfConnection, kOptions},
-    {"soft_heap_limit", true, false, kIsOfConnection, kOptions},
-    {"threads", true, false, kIsOfConnection, kOptions},
+    {"reverse_unordered_selects", true, false, kIsOfConnection, kRemove},
+    {"secure_delete", true, false, kIsOfConnection, kRemove},
+    {"soft_heap_limit", true, false, kIsOfConnection, kProcess},
+    {"threads", true, false, kIsOfConnection, kRemove},
     {"trusted_schema", true, false, kIsOfConnection, kOptions},
     {"wal_autocheckpoint", true, false, kIsOfConnection, kOptions},
 };

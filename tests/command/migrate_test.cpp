@@ -1,3 +1,4 @@
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "cli/interruption.hpp"
+#include "cli/migration_report.hpp"
 #include "run_command.hpp"
 #include "support/expect_error.hpp"
 #include "support/files.hpp"
@@ -111,6 +113,27 @@ TEST_F(MigrateCommand, NamesTheLineThatFailed) {
   EXPECT_EQ(version(), 2);
 }
 
+TEST_F(MigrateCommand, WarnsOfWhatWasWrongBefore) {
+  add("0003_link.sql",
+      "-- sqlane: no-key-check\nCREATE TABLE link (note REFERENCES note); INSERT INTO link VALUES (5)");
+  EXPECT_EQ(migrate("up").code, kExitSuccess);
+  add("0004_index.sql", "CREATE INDEX links ON link (note)");
+  const Outcome up = migrate("up");
+  EXPECT_EQ(up.code, kExitSuccess) << up.err;
+  EXPECT_TRUE(mentions(up.out, "warning: 1 rows refer to nothing, as they did before (link row 1 to no row of note)"))
+      << up.out;
+  add("0005_index.sql", "CREATE INDEX more_links ON link (note)");
+  EXPECT_EQ(nlohmann::json::parse(migrate("up", {"--json"}).out)["warnings"].size(), 1U);
+}
+
+TEST_F(MigrateCommand, DoesNotApplyADraft) {
+  EXPECT_EQ(run({"migrate", "new", migrations_.string(), "draft", "--down"}).code, kExitSuccess);
+  const Outcome up = migrate("up");
+  EXPECT_EQ(up.code, kExitFailure);
+  EXPECT_TRUE(mentions(up.err, "draft without a statement")) << up.err;
+  EXPECT_FALSE(fs::exists(database_));
+}
+
 TEST_F(MigrateCommand, VerifiesAFolder) {
   const Outcome well = run({"migrate", "verify", migrations_.string()});
   EXPECT_EQ(well.code, kExitSuccess) << well.out;
@@ -193,6 +216,19 @@ TEST_F(MigrateCommand, DrawsABarOnATerminal) {
 }
 
 // A name that was typed wrong makes no file.
+TEST(MigrationReports, SayNothingOfWhatIsNothing) {
+  const MigrationStep step{.version = 1, .file = "0001_it.sql", .statements = {"SELECT 1", "SELECT 2"}};
+  MigrationProgress progress{.step = step, .statement_number = 2};
+  EXPECT_EQ(format_progress(progress), "0001_it.sql: statement 2 of 2");
+  progress.bytes_written = 2000;
+  progress.elapsed = std::chrono::milliseconds(1500);
+  EXPECT_EQ(format_progress(progress), "0001_it.sql: statement 2 of 2, 2.0 kB, 1.50 s");
+  progress.phase = MigrationPhase::backup;
+  EXPECT_EQ(format_progress(progress), "0001_it.sql: copying, 2.0 kB, 1.50 s");
+  progress.phase = MigrationPhase::committing;
+  EXPECT_EQ(format_progress(progress), "0001_it.sql: committing, 1.50 s");
+}
+
 TEST_F(MigrateCommand, MakesNoDatabaseForWhatCannotBeDoneToANewOne) {
   for (const auto& [what, more] : std::vector<std::pair<std::string, std::vector<std::string>>>{
            {"down", {}}, {"down", {"--dry-run"}}, {"to", {"3"}}}) {

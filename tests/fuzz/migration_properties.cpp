@@ -75,7 +75,8 @@ std::optional<std::string> fault_with_refusal(const MigrationError& error, std::
   constexpr std::string_view kLine = ": line ";
   const std::size_t at = message.find(kLine);
   if (at == std::string::npos) {
-    return message.find("it has no statement") == std::string::npos
+    return message.find("it has no statement") == std::string::npos &&
+                   message.find("it is a draft without a statement") == std::string::npos
                ? std::optional("a refusal without a line: " + message)
                : std::nullopt;
   }
@@ -170,7 +171,10 @@ std::optional<std::string> fault_with_migration(std::string_view bytes, Comparis
     ++comparison.refused;
     return fault_with_refusal(error, lines);
   }
-  if (script.statements.empty()) return "no statement, and no refusal";
+  if (script.statements.empty()) {
+    const bool has_comment = text.find("--") != std::string::npos || text.find("/*") != std::string::npos;
+    return has_comment ? std::nullopt : std::optional<std::string>("no statement, no comment, and no refusal");
+  }
   std::size_t previous = 1;
   for (const auto& [statement, line] : script.statements) {
     if (auto fault = fault_with_statement(statement)) return fault;

@@ -143,6 +143,23 @@ TEST_F(TimeOfMigrations, IsWhatEachStepTook) {
   EXPECT_EQ(recorded(db, migrations), expected);
 }
 
+TEST_F(TimeOfMigrations, HoldsTheCheckOfTheKeys) {
+  for (const Atomicity atomicity : {Atomicity::each, Atomicity::all}) {
+    Database db = Database::open(folder_ / (atomicity == Atomicity::each ? "each.db" : "all.db"), clock_.into());
+    int checked = 0;  // the step that was
+    const auto take_a_minute = [&](const MigrationProgress& now) {
+      if (now.phase != MigrationPhase::checking_keys || checked == now.step.version) return;
+      checked = now.step.version;
+      clock_.advance(1min);
+    };
+    const MigrationReport report =
+        db.migrate(five_migrations(), {.target = 2, .atomicity = atomicity, .on_progress = take_a_minute});
+    const std::vector<milliseconds> expected{atomicity == Atomicity::each ? 1min : 0min, 1min};
+    EXPECT_EQ(durations(report.steps), expected);
+    EXPECT_EQ(recorded(db, five_migrations()), expected);
+  }
+}
+
 TEST_F(TimeOfMigrations, IsNothingWhereItStandsStill) {
   Database db = open();
   EXPECT_EQ(durations(db.migrate(five_migrations()).steps), std::vector<milliseconds>(5));

@@ -203,7 +203,7 @@ TEST_P(ProgressOfMigrations, SaysHowMuchTheStepHasPutIntoTheLog) {
     db.migrate(migrations, {.atomicity = atomicity, .on_progress = on_progress});
     ASSERT_GE(written.size(), 7U);
     EXPECT_GT(written[2], 150 * kPage) << "the first fill, before the second";
-    EXPECT_EQ(written.back(), written[written.size() - 2]) << "checking the keys writes nothing";
+    EXPECT_LE(written.back(), written[written.size() - 2] + 2 * kPage) << "the record alone, after the check";
     EXPECT_GT(written.back(), 300 * kPage);
     EXPECT_LT(written.back(), 500 * kPage) << "the second step counts from nothing";
   }

@@ -84,6 +84,9 @@ class Mutator {
                                                    " user_version"sv,
                                                    " = "sv,
                                                    "-- sqlane: no-transaction\n"sv,
+                                                   "-- sqlane: no-key-check\n"sv,
+                                                   "-- sqlane: check-keys a, b\n"sv,
+                                                   "-- sqlane: draft\n"sv,
                                                    "-- sqlane: x"sv,
                                                    " SELECT 1"sv,
                                                    "CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT 1; END;"sv};

@@ -1,7 +1,9 @@
 #include <cstddef>
+#include <optional>
 #include <sqlite3.h>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "migrate/script.hpp"
@@ -174,11 +176,47 @@ TEST(MigrationScript, RefusesPlaceholders) {
 }
 
 TEST(MigrationScript, RefusesTextWithoutAStatement) {
-  for (const std::string_view sql : {"", " \n", ";;", "-- nothing\n", "/* nothing */;", "\xef\xbb\xbf"}) {
+  for (const std::string_view sql : {"", " \n", ";;", "\xef\xbb\xbf"}) {
     const MigrationError error = refusal_of(sql);
     EXPECT_EQ(error.problem(), MigrationProblem::malformed) << sql;
     EXPECT_TRUE(mentions(error, "0001_it.sql: it has no statement")) << error.what();
   }
+}
+
+TEST(MigrationScript, CanHaveCommentsAlone) {
+  for (const std::string_view sql : {"-- nothing\n", "/* nothing */;", "-- sqlane: no-transaction\n"}) {
+    EXPECT_TRUE(parse_migration(sql, kFile).statements.empty()) << sql;
+  }
+}
+
+TEST(MigrationScript, IsADraftUntilItHasAStatement) {
+  const MigrationError error = refusal_of("-- sqlane: draft\n-- Any number of statements.\n");
+  EXPECT_EQ(error.problem(), MigrationProblem::malformed);
+  EXPECT_TRUE(mentions(error, "0001_it.sql: it is a draft without a statement: write one, or remove")) << error.what();
+  EXPECT_EQ(texts_of("-- sqlane: draft\nSELECT 1"), Texts{"SELECT 1"});
+}
+
+TEST(MigrationScript, SaysWhichKeysAreChecked) {
+  using Tables = std::optional<Texts>;
+  EXPECT_EQ(parse_migration("SELECT 1", kFile).checked_tables, Tables());
+  EXPECT_EQ(parse_migration("-- sqlane: no-key-check\nSELECT 1", kFile).checked_tables, Tables(std::in_place));
+  EXPECT_EQ(parse_migration("--sqlane:Check-Keys  visit,a b , Place\r\nSELECT 1", kFile).checked_tables,
+            (Tables({"visit", "a b", "Place"})));
+  const MigrationScript both = parse_migration("-- sqlane: no-transaction\n-- sqlane: no-key-check\nVACUUM", kFile);
+  EXPECT_FALSE(both.is_transactional);
+  EXPECT_EQ(both.checked_tables, Tables(std::in_place));
+  expect_refusals(MigrationProblem::malformed,
+                  {
+                      {"-- sqlane: check-keys\nSELECT 1", 1, "no mark \"check-keys\"", "TABLE, TABLE"},
+                      {"-- sqlane: no-key-check visit\nSELECT 1", 1, "no mark", ""},
+                      {"-- sqlane: no-key-check\n-- sqlane: check-keys a\nSELECT 1", 2, "second mark", "one of them"},
+                      {"SELECT 1;\n-- sqlane: no-key-check", 2, "first statement", "top"},
+                  });
+}
+
+TEST(MigrationScript, KnowsWhetherItSetsForeignKeys) {
+  EXPECT_TRUE(parse_migration("-- sqlane: no-transaction\nPRAGMA main.foreign_keys(0)", kFile).sets_foreign_keys);
+  EXPECT_FALSE(parse_migration("-- sqlane: no-transaction\nPRAGMA foreign_keys", kFile).sets_foreign_keys);
 }
 
 TEST(MigrationScript, RefusesMarksThatItDoesNotKnowOrThatComeTooLate) {
@@ -217,11 +255,11 @@ TEST(MigrationScript, RefusesToAttachDatabases) {
 
 TEST(MigrationScript, RefusesWhatCannotBeInATransactionUnlessMarked) {
   for (const std::string sql :
-       {"VACUUM", "vacuum main", "VACUUM INTO 'a'", "PRAGMA journal_mode = DELETE", "pragma main.journal_mode(wal)",
-        "PRAGMA \"main\" . [journal_mode] = wal", "PRAGMA 'synchronous' = OFF", "PRAGMA foreign_keys=OFF",
+       {"VACUUM", "vacuum main", "VACUUM INTO 'a'", "PRAGMA auto_vacuum = 1", "pragma main.auto_vacuum(2)",
+        "PRAGMA \"main\" . [auto_vacuum] = full", "PRAGMA 'synchronous' = OFF", "PRAGMA foreign_keys=OFF",
         "PRAGMA foreign_keys(0)", "EXPLAIN PRAGMA foreign_keys = 0", "EXPLAIN QUERY PLAN PRAGMA main.foreign_keys = 0",
-        "PRAGMA page_size = 8192", "PRAGMA auto_vacuum = 2", "PRAGMA temp_store = 2", "PRAGMA locking_mode = exclusive",
-        "PRAGMA wal_checkpoint", "PRAGMA main.wal_checkpoint(TRUNCATE)", "PRAGMA/**/Journal_Mode/**/=/**/wal"}) {
+        "PRAGMA auto_vacuum = 2", "PRAGMA temp_store = 2", "PRAGMA wal_checkpoint",
+        "PRAGMA main.wal_checkpoint(TRUNCATE)", "PRAGMA/**/Auto_Vacuum/**/=/**/2"}) {
     const MigrationError error = refusal_of("SELECT 1;\n" + sql);
     EXPECT_EQ(error.problem(), MigrationProblem::not_transactional) << sql;
     EXPECT_TRUE(mentions(error, "line 2: ")) << error.what();
@@ -236,7 +274,9 @@ TEST(MigrationScript, RefusesPragmasThatHaveNoPlaceInAnyMigration) {
   for (const std::string sql :
        {"PRAGMA user_version = 3", "PRAGMA main.user_version(3)", "EXPLAIN PRAGMA user_version=1",
         "PRAGMA schema_version = 3", "PRAGMA encoding = 'UTF-16'", "PRAGMA writable_schema = ON",
-        "PRAGMA cache_size = -4000", "PRAGMA main.mmap_size(0)"}) {
+        "PRAGMA cache_size = -4000", "PRAGMA main.mmap_size(0)", "PRAGMA journal_mode = DELETE",
+        "pragma main.journal_mode(wal)", "PRAGMA \"main\" . [journal_mode] = wal", "PRAGMA locking_mode = exclusive",
+        "PRAGMA page_size = 8192"}) {
     for (const std::string mark : {"\n", "-- sqlane: no-transaction\n"}) {
       const MigrationError error = refusal_of(mark + sql);
       EXPECT_EQ(error.problem(), MigrationProblem::malformed) << sql;
@@ -244,6 +284,19 @@ TEST(MigrationScript, RefusesPragmasThatHaveNoPlaceInAnyMigration) {
       EXPECT_TRUE(mentions(error, "remove it")) << error.what();
     }
   }
+}
+
+// There is an option for these, and for no others.
+TEST(UnsuitablePragma, NamesAnOptionWhereThereIsOne) {
+  for (const std::string_view name :
+       {"busy_timeout", "cache_size", "recursive_triggers", "trusted_schema", "wal_autocheckpoint"}) {
+    EXPECT_TRUE(mentions(find_unsuitable_pragma(name)->remedy, "Options")) << name;
+  }
+  for (const std::string_view name :
+       {"case_sensitive_like", "ignore_check_constraints", "query_only", "secure_delete"}) {
+    EXPECT_FALSE(mentions(find_unsuitable_pragma(name)->remedy, "Options")) << name;
+  }
+  EXPECT_EQ(find_unsuitable_pragma("legacy_alter_table"), nullptr) << "it has its place in a rebuild";
 }
 
 TEST(MigrationScript, LeavesOtherStatementsToSqlite) {

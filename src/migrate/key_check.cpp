@@ -1,0 +1,247 @@
+#include "migrate/key_check.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <string_view>
+#include <tuple>
+#include <utility>
+
+#include "base/quoted_name.hpp"
+#include "migrate/normal_sql.hpp"
+#include "sqlane/detail/queries.hpp"
+#include "sqlane/error.hpp"
+#include "sqlane/rows.hpp"
+#include "sqlane/sql.hpp"
+
+namespace sqlane::detail {
+namespace {
+
+using Kind = KeyFault::Kind;
+constexpr std::size_t kExamples = 3;
+
+template <class T, class... Args>
+std::vector<T> fetch_all(Connection& connection, SqlFor<Access::read, Args...> sql, const Args&... args) {
+  Rows<T> rows(connection, sql.text(), args...);
+  std::vector<T> all;
+  for (T& row : rows) all.push_back(std::move(row));
+  return all;
+}
+
+std::vector<std::string> tables_with_keys(Connection& connection) {
+  return fetch_all<std::string>(connection,
+                                "SELECT name FROM main.sqlite_master WHERE type = 'table'"
+                                " AND EXISTS (SELECT 1 FROM pragma_foreign_key_list(name, 'main')) ORDER BY name");
+}
+
+std::set<std::string> all_tables(Connection& connection) {
+  std::set<std::string> tables;
+  for (const std::string& name :
+       fetch_all<std::string>(connection, "SELECT name FROM main.sqlite_master WHERE type IN ('table', 'view')")) {
+    tables.insert(in_small_letters(name));
+  }
+  return tables;
+}
+
+std::string join(const std::vector<std::string>& parts, std::string_view separator) {
+  std::string text;
+  for (const std::string& part : parts) text.append(text.empty() ? "" : separator).append(part);
+  return text;
+}
+
+// The foreign keys of one table.
+class TableKeys {
+ public:
+  TableKeys(Connection& connection, const std::string& table)
+      : connection_(connection), table_(table), rowid_(name_of_rowid()) {
+    using Part = std::tuple<std::int64_t, std::string, std::string, std::optional<std::string>>;
+    for (auto& [id, parent, from, to] :
+         fetch_all<Part>(connection,
+                         "SELECT id, \"table\", \"from\", \"to\" FROM pragma_foreign_key_list(?, 'main')"
+                         " ORDER BY id, seq",
+                         table)) {
+      Key& key = keys_[id];
+      key.parent = std::move(parent);
+      key.columns.push_back(std::move(from));
+      if (to) key.referenced.push_back(*std::move(to));
+    }
+  }
+
+  void add_faults_to(KeyFaults& found) const {
+    try {
+      using Violation = std::tuple<std::optional<std::int64_t>, std::string, std::int64_t>;
+      const SqlFor<Access::read, std::string> sql(
+          "SELECT rowid, parent, fkid FROM pragma_foreign_key_check(?, 'main')");
+      Rows<Violation> rows(connection_, sql.text(), table_);
+      for (const auto& [rowid, parent, id] : rows) {
+        FaultyRows& same = found.faults[{.table = table_, .parent = parent, .values = values_of(rowid, id)}];
+        ++same.count;
+        if (same.examples.size() >= kExamples) continue;
+        same.examples.push_back(table_ + (rowid ? " row " + std::to_string(*rowid) : "") + " to no row of " + parent);
+      }
+    } catch (const Error& error) {
+      if (!add_mismatch(error.what(), found)) throw;
+    }
+  }
+
+ private:
+  struct Key {
+    std::string parent{};
+    std::vector<std::string> columns{};
+    std::vector<std::string> referenced{};  // none: the parent's primary key
+  };
+
+  // Hexadecimal, so that 1 and '1' are the same: a rebuilt table may have other types.
+  [[nodiscard]] std::string values_of(std::optional<std::int64_t> rowid, std::int64_t id) const {
+    const auto key = keys_.find(id);
+    if (!rowid || rowid_.empty() || key == keys_.end()) return "";
+    std::vector<std::string> values;
+    for (const std::string& column : key->second.columns) values.push_back("hex(" + quote_name(column) + ")");
+    const std::string query =
+        "SELECT " + join(values, " || ',' || ") + " FROM main." + quote_name(table_) + " WHERE " + rowid_ + " = ?";
+    const SqlFor<Access::read, std::int64_t> sql = runtime_sql(query);
+    return fetch_one<std::string>(connection_, sql.text(), *rowid);
+  }
+
+  // A column can have one of these names, and hides the rowid then.
+  [[nodiscard]] std::string name_of_rowid() const {
+    std::set<std::string> columns;
+    for (const std::string& name :
+         fetch_all<std::string>(connection_, "SELECT name FROM pragma_table_xinfo(?, 'main')", table_)) {
+      columns.insert(in_small_letters(name));
+    }
+    for (const char* const name : {"rowid", "_rowid_", "oid"}) {
+      if (!columns.contains(name)) return name;
+    }
+    return "";
+  }
+
+  // SQLite has no code for it: foreign key mismatch - "visit" referencing "place"
+  bool add_mismatch(std::string_view message, KeyFaults& found) const {
+    if (message.find("foreign key mismatch") == std::string_view::npos) return false;
+    std::vector<std::string> examples;
+    std::string parent;
+    for (const auto& [id, key] : keys_) {
+      if (message.find(" referencing " + quote_name(key.parent)) == std::string_view::npos) continue;
+      parent = key.parent;
+      const std::string referenced =
+          key.referenced.empty() ? "its primary key" : "(" + join(key.referenced, ", ") + ")";
+      examples.push_back("(" + join(key.columns, ", ") + ") of " + table_ + " refers to " + referenced + " of " +
+                         parent);
+    }
+    found.faults[{.kind = Kind::mismatch, .table = table_, .parent = parent}] = {1, {join(examples, " or ")}};
+    return true;
+  }
+
+  Connection& connection_;
+  const std::string& table_;
+  std::string rowid_;
+  std::map<std::int64_t, Key> keys_;
+};
+
+class Matching {
+ public:
+  Matching(const KeyFaults& before, const KeyFaults& after) : before_(before), after_(after) {
+    for (const auto& [fault, rows] : before.faults) left_.emplace(fault, rows.count);
+    comparison_.made.tables = comparison_.old.tables = after.tables;
+  }
+
+  KeyComparison run() && {
+    std::map<KeyFault, std::uint64_t> unmatched;
+    for (const auto& [fault, rows] : after_.faults) {
+      unmatched[fault] = rows.count - take(fault, rows.count);
+    }
+    for (auto& [fault, count] : left_) {
+      if (count > 0 && (is_gone(fault.table) || is_gone(fault.parent))) renamed_.emplace(key_of(fault), &fault);
+    }
+    for (const auto& [fault, rows] : after_.faults) {
+      const std::uint64_t made = count_made(fault, unmatched[fault]);
+      add(comparison_.made, fault, rows, made);
+      add(comparison_.old, fault, rows, rows.count - made);
+    }
+    return std::move(comparison_);
+  }
+
+ private:
+  using WithoutNames = std::pair<Kind, std::string>;
+  static WithoutNames key_of(const KeyFault& fault) { return {fault.kind, fault.values}; }
+
+  // How many of `wanted` were there before, which are then accounted for.
+  std::uint64_t take(const KeyFault& fault, std::uint64_t wanted) {
+    const auto found = left_.find(fault);
+    if (found == left_.end()) return 0;
+    const std::uint64_t taken = std::min(wanted, found->second);
+    found->second -= taken;
+    return taken;
+  }
+
+  [[nodiscard]] bool is_gone(const std::string& table) const {
+    const std::string name = in_small_letters(table);
+    return before_.tables.contains(name) && !after_.tables.contains(name);
+  }
+  [[nodiscard]] bool was_unchecked(const std::string& table) const {
+    return before_.faults.lower_bound({.kind = Kind::mismatch, .table = table}) !=
+           before_.faults.lower_bound({.kind = Kind::mismatch, .table = table + '\0'});
+  }
+  [[nodiscard]] bool can_be(const std::string& was, const std::string& is) const { return was == is || is_gone(was); }
+
+  std::uint64_t count_made(const KeyFault& fault, std::uint64_t count) {
+    if (fault.kind == Kind::dangling && was_unchecked(fault.table)) return 0;
+    const auto [begin, end] = renamed_.equal_range(key_of(fault));
+    for (auto at = begin; at != end; ++at) {
+      const KeyFault& was = *at->second;
+      if (can_be(was.table, fault.table) && can_be(was.parent, fault.parent)) count -= take(was, count);
+    }
+    return count;
+  }
+
+  static void add(KeyFaults& to, const KeyFault& fault, const FaultyRows& rows, std::uint64_t count) {
+    if (count > 0) to.faults[fault] = {count, rows.examples};
+  }
+
+  const KeyFaults& before_;
+  const KeyFaults& after_;
+  std::map<KeyFault, std::uint64_t> left_;  // of `before`, not accounted for yet
+  std::multimap<WithoutNames, const KeyFault*> renamed_;
+  KeyComparison comparison_;
+};
+
+}  // namespace
+
+std::uint64_t KeyFaults::count(KeyFault::Kind kind) const {
+  std::uint64_t sum = 0;
+  for (const auto& [fault, rows] : faults) sum += fault.kind == kind ? rows.count : 0;
+  return sum;
+}
+
+std::string KeyFaults::examples(KeyFault::Kind kind) const {
+  std::vector<std::string> named;
+  for (auto at = faults.begin(); at != faults.end() && named.size() < kExamples; ++at) {
+    const auto& [fault, rows] = *at;
+    if (fault.kind != kind) continue;
+    const std::size_t most = std::min(kExamples - named.size(), rows.examples.size());
+    const std::size_t size = std::min<std::uint64_t>(most, rows.count);
+    named.insert(named.end(), rows.examples.begin(), rows.examples.begin() + static_cast<std::ptrdiff_t>(size));
+  }
+  return join(named, ", ") + (count(kind) > named.size() ? ", …" : "");
+}
+
+KeyFaults find_key_faults(Connection& connection, const CheckedTables& checked) {
+  KeyFaults found{.tables = all_tables(connection)};
+  for (const std::string& name : checked.value_or(std::vector<std::string>())) {
+    if (found.tables.contains(in_small_letters(name))) continue;
+    throw MigrationError(MigrationProblem::failed, "",
+                         "there is no table " + name + " whose foreign keys could be checked: correct \"check-keys\"");
+  }
+  for (const std::string& table : tables_with_keys(connection)) {
+    const auto is_table = [&](const std::string& name) { return in_small_letters(name) == in_small_letters(table); };
+    if (checked && std::ranges::none_of(*checked, is_table)) continue;
+    TableKeys(connection, table).add_faults_to(found);
+  }
+  return found;
+}
+
+KeyComparison compare_key_faults(const KeyFaults& before, const KeyFaults& after) {
+  return Matching(before, after).run();
+}
+
+}  // namespace sqlane::detail
