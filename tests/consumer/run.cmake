@@ -16,8 +16,8 @@ endfunction()
 
 file(REMOVE_RECURSE ${WORK_DIR})
 run(${CMAKE_COMMAND} --install ${BUILD_DIR} --config ${CONFIG} --prefix ${WORK_DIR}/installed)
-set(project ${WORK_DIR}/project)
-file(COPY ${SOURCE_DIR}/ DESTINATION ${project})
+set(project "${WORK_DIR}/a [new] project")  # no pattern
+file(COPY ${SOURCE_DIR}/ DESTINATION "${project}")
 run(${CMAKE_COMMAND} -S ${project} -B ${WORK_DIR}/build -G ${GENERATOR}
   -D CMAKE_BUILD_TYPE=${CONFIG}
   -D CMAKE_CXX_COMPILER=${CXX_COMPILER}
