@@ -77,7 +77,7 @@ TEST_P(Migrating, RefusesAtOnceWhatWouldWaitForItsOwnConnections) {
 TEST_P(Migrating, DoesNotWaitForItsOwnConnectionsInAFunction) {
   Migrations migrations = only("CREATE TABLE first (id)");
   migrations.add({.version = 2, .name = "second", .up = [](Transaction& tx) {
-                    tx.execute("PRAGMA journal_mode = DELETE");
+                    EXPECT_THROW(tx.execute("PRAGMA journal_mode = DELETE"), Error);
                     tx.execute("PRAGMA locking_mode = EXCLUSIVE");
                     tx.execute("INSERT INTO first VALUES (1)");
                   }});
