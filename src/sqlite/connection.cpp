@@ -249,7 +249,10 @@ void Connection::end_migration() { pragma("PRAGMA legacy_alter_table=OFF"); }
 
 void Connection::become_migrator(Keys keys, Spilling spilling) {
   retire();
-  allows_old_strings_ = !settings_.sql.double_quoted_strings;
+  // A connection that takes "text" for a string anyhow goes on so.
+  int takes_strings = 0;
+  sqlite3_db_config(handle(), SQLITE_DBCONFIG_DQS_DML, -1, &takes_strings);
+  allows_old_strings_ = takes_strings == 0;
   authorizer_.set_policy(Policy::migration);
   sqlite3_limit(handle(), SQLITE_LIMIT_SQL_LENGTH, std::numeric_limits<int>::max());  // up to SQLite's own
   if (spilling == Spilling::on) pragma("PRAGMA cache_spill=ON");
@@ -349,7 +352,6 @@ const std::string_view& Connection::text_of(Control control) noexcept {
       "ROLLBACK TO sqlane_job",
       "PRAGMA defer_foreign_keys=OFF",
       "PRAGMA schema_version",
-      "SELECT type || ' ' || name FROM sqlite_master WHERE type IN ('view', 'trigger') AND instr(sql, ?) LIMIT 1",
       "SELECT name FROM main.sqlite_master WHERE type = 'table' AND rootpage = 0",
   };
   return kTexts[static_cast<std::size_t>(control)];
@@ -733,7 +735,7 @@ void Connection::prepare(CachedStatement& statement, const SqlText& sql) {
     if (const int extended = extended_code(code); (extended & 0xff) == SQLITE_ERROR) {
       record_->errors.add();
       throw_failure({.extended_code = extended,
-                     .message = explained(sqlite3_errmsg(handle()), statement.text),
+                     .message = explained(sqlite3_errmsg(handle())),
                      .sql = statement.text,
                      .database = settings_.database,
                      .is_preparing = true});
@@ -757,12 +759,11 @@ int Connection::prepare_text(CachedStatement& statement) noexcept {
 // ALTER TABLE and VACUUM read all of them, while they run; another statement reads
 // those that it uses, while it is compiled. What stands in the statement itself is
 // a name all the same, but for ALTER TABLE.
-int Connection::prepare_for_migration(CachedStatement& statement) {
+int Connection::prepare_for_migration(CachedStatement& statement) noexcept {
   const std::string_view verb = Scanner(statement.text).next().text;
   allow_double_quoted_strings(handle(), is_keyword(verb, "ALTER") || is_keyword(verb, "VACUUM"));
   const int code = prepare_text(statement);
-  const std::string name(code == SQLITE_OK ? std::string_view() : missing_column(sqlite3_errmsg(handle())));
-  if (name.empty() || has_in_double_quotes(statement.text, name)) return code;
+  if (code != SQLITE_ERROR || !misses_column_of_schema(sqlite3_errmsg(handle()), statement.text)) return code;
   allow_double_quoted_strings(handle(), true);
   return prepare_text(statement);
 }
@@ -826,27 +827,11 @@ void Connection::expect_not_interrupted(int code, const Failure& failure) const 
 }
 
 // SQLite's message, with what it does not tell: which part of the schema it means, and why.
-std::string Connection::explained(std::string message, std::string_view sql) {
+std::string Connection::explained(std::string message) {
   if (message.starts_with("not authorized") && authorizer_.refused() == Authorizer::Refused::schema) {
     retire();  // SQLite keeps the part of the schema that was refused, even if it is mended elsewhere
     return authorizer_.refusal();
   }
-  const std::string name(missing_column(message));
-  if (name.empty() || settings_.sql.double_quoted_strings) return message;
-  if (has_in_double_quotes(sql, name)) return message + "; in double quotes stands a name: a string has single quotes";
-  sqlite3_stmt* statement = nullptr;
-  if (prepare(Control::find_in_double_quotes, statement) != SQLITE_OK) return message;
-  const std::string quoted = '"' + name + '"';
-  sqlite3_bind_text(statement, 1, quoted.data(), static_cast<int>(quoted.size()), SQLITE_STATIC);
-  if (sqlite3_step(statement) == SQLITE_ROW) {
-    const auto* const user = reinterpret_cast<const char*>(sqlite3_column_text(statement, 0));
-    message.append("; the ").append(user == nullptr ? "schema" : user);
-    message +=
-        " has this in double quotes: if it is a string, make that anew with single quotes, or open the database with "
-        "Options::sql.double_quoted_strings";
-  }
-  sqlite3_reset(statement);
-  sqlite3_clear_bindings(statement);
   return message;
 }
 
@@ -904,7 +889,7 @@ void Connection::fail(int code, Failure failure) {
     ++faults_;
   }
   if (!failure.outcome_unknown) expect_not_interrupted(code, failure);
-  if (failure.extended_code == SQLITE_ERROR) failure.message = explained(std::move(failure.message), failure.sql);
+  if (failure.extended_code == SQLITE_ERROR) failure.message = explained(std::move(failure.message));
   throw_failure(std::move(failure));
 }
 

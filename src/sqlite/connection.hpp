@@ -234,10 +234,9 @@ class Connection {
     job_rollback_to,
     enforce_keys_at_once,
     schema_version,
-    find_in_double_quotes,
     virtual_tables,
   };
-  static constexpr std::size_t kControls = 16;
+  static constexpr std::size_t kControls = 15;
 
   [[noreturn]] void throw_lost_transaction() const;
   void configure();
@@ -249,7 +248,7 @@ class Connection {
   void expect_not_interrupted(int code, const Failure& failure) const;
   [[noreturn]] void fail_to_log();
   void expect_writable() const;
-  [[nodiscard]] std::string explained(std::string message, std::string_view sql);
+  [[nodiscard]] std::string explained(std::string message);
   [[nodiscard]] int extended_code(int code) const noexcept;
   [[nodiscard]] Failure failure_of(int code, std::string_view sql) const;
   [[noreturn]] void fail(int code, Failure failure);
@@ -261,7 +260,7 @@ class Connection {
   void run_or_fail(Control control);
   void prepare(CachedStatement& statement, const SqlText& sql);
   [[nodiscard]] int prepare_text(CachedStatement& statement) noexcept;
-  [[nodiscard]] int prepare_for_migration(CachedStatement& statement);
+  [[nodiscard]] int prepare_for_migration(CachedStatement& statement) noexcept;
   void expect_fitting(const CachedStatement& statement, const SqlText& sql) const;
   void revoke_statements(StatementCache::Which which) noexcept;
   [[nodiscard]] int prepare(Control control, sqlite3_stmt*& statement) noexcept;

@@ -174,9 +174,8 @@ ErrorRule classify(int extended_code) noexcept {
 void throw_failure(Failure failure) {
   const ErrorRule rule = classify(failure.extended_code);
   std::string message = shorten(failure.message) + " (SQLite code " + std::to_string(failure.extended_code) + ")";
-  message += remedy_for(failure.message);
   if (!failure.sql.empty()) message += " in " + quote_sql(failure.sql);
-  message += " on " + failure.database;
+  message += " on " + failure.database + remedy_for(failure.message, failure.sql);
   ErrorDetails details{.code = failure.extended_code & 0xff,
                        .extended_code = failure.extended_code,
                        .sql = std::move(failure.sql),

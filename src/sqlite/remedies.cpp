@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "sqlane/detail/sql_scanner.hpp"
 
@@ -13,54 +14,84 @@ struct Remedy {
   std::string_view text;
 };
 
-constexpr std::string_view kReadByAlterTable =
-    "; drop it before, and make it again after, or begin the migration with PRAGMA legacy_alter_table = ON";
-
 // The first that fits counts.
 constexpr std::array kRemedies{
     Remedy{"unsafe use of load_extension()", "; no schema may use it"},
     Remedy{"unsafe use of fts3_tokenizer()", "; no schema may use it"},
     Remedy{"unsafe use of ", "; with Options::sql.trusted_schema the schema may use all that SQLite allows"},
-    Remedy{"foreign key mismatch",
-           "; the parent's columns need a UNIQUE index or a PRIMARY KEY, or turn keys off "
-           "by Options::sql.foreign_keys"},
-    // ALTER TABLE reads all of them, a renaming not with the PRAGMA.
-    // https://sqlite.org/pragma.html#pragma_legacy_alter_table
-    Remedy{" after drop column: ", "; drop it before, and make it again after"},
-    Remedy{"error in view ", kReadByAlterTable},
-    Remedy{"error in trigger ", kReadByAlterTable},
+    Remedy{
+        "foreign key mismatch",
+        "; the columns that this key refers to are no key there: make a UNIQUE index on exactly those in a migration, "
+        "or open the database with Options::sql.foreign_keys = false"},
     Remedy{"too many levels of trigger recursion",
            "; Options::sql.trigger_depth says how many, and SQLite's own limit is 1000"},
     Remedy{"LIKE or GLOB pattern too complex", "; Options::sql.like_pattern_length says how long it may be"},
 };
 
-}  // namespace
-
-std::string_view remedy_for(std::string_view engine_message) noexcept {
-  const auto* const found = std::ranges::find_if(
-      kRemedies, [&](const Remedy& one) { return engine_message.find(one.part) != std::string_view::npos; });
-  return found == kRemedies.end() ? std::string_view() : found->text;
+// "error in view v: no such column: text" is about the column text; newer engines
+// say: no such column: "text" - should this be a string literal in single-quotes?
+std::optional<std::string_view> missing_column(std::string_view message) {
+  constexpr std::string_view kNoColumn = "no such column: ";
+  const std::size_t at = message.find(kNoColumn);
+  if (at == std::string_view::npos) return std::nullopt;
+  const std::string_view name = message.substr(at + kNoColumn.size());
+  return name.starts_with('"') ? name.substr(1, name.find('"', 1) - 1) : name;
 }
 
-std::string_view missing_column(std::string_view engine_message) noexcept {
-  constexpr std::string_view kPrefix = "no such column: ";
-  const std::size_t at = engine_message.find(kPrefix);
-  if (at == std::string_view::npos) return {};
-  std::string_view name = engine_message.substr(at + kPrefix.size());
-  if (!name.starts_with('"')) return name;
-  name.remove_prefix(1);
-  return name.substr(0, name.find('"'));
+bool is_same_name(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return to_upper(x) == to_upper(y); });
 }
 
-bool has_in_double_quotes(std::string_view sql, std::string_view name) noexcept {
-  const auto is_same = [](char a, char b) { return to_upper(a) == to_upper(b); };
+enum class Mention { none, bare, double_quotes };
+
+Mention mention_of(std::string_view name, std::string_view sql) {
+  Mention mention = Mention::none;
   Scanner scanner(sql);
   for (Token token = scanner.next(); token.kind != TokenKind::end; token = scanner.next()) {
-    if (token.text.size() < 2 || token.text.front() != '"') continue;
-    const std::string_view quoted = token.text.substr(1, token.text.size() - 2);
-    if (std::equal(quoted.begin(), quoted.end(), name.begin(), name.end(), is_same)) return true;
+    const bool is_quoted = token.text.size() > 2 && token.text.front() == '"';
+    if (is_quoted && is_same_name(token.text.substr(1, token.text.size() - 2), name)) return Mention::double_quotes;
+    if (is_same_name(token.text, name)) mention = Mention::bare;
   }
-  return false;
+  return mention;
+}
+
+std::string remedy_for_column(std::string_view name, std::string_view sql) {
+  const std::string_view last_part = name.substr(name.rfind('.') + 1);  // of new.note
+  if (last_part != name && mention_of(last_part, sql) != Mention::none) return "";
+  const std::string string = "'" + std::string(name) + "'";
+  switch (mention_of(name, sql)) {
+    case Mention::double_quotes: return "; in double quotes stands a name: a string is written as " + string;
+    case Mention::none:
+      return "; this name stands in a view, a trigger, or a table's definition: if it is in double quotes there, it "
+             "was "
+             "taken for a string when that was made: make that again with " +
+             string + ", or open the database with Options::sql.double_quoted_strings = true";
+    case Mention::bare: return "";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string remedy_for(std::string_view message, std::string_view sql) {
+  std::string remedy;
+  if (const std::optional<std::string_view> name = missing_column(message)) remedy = remedy_for_column(*name, sql);
+  if (message.starts_with("error in view ") || message.starts_with("error in trigger ")) {
+    remedy += "; ALTER TABLE reads all views and triggers: drop this one before, and make it again after";
+    // It keeps RENAME from reading them. https://sqlite.org/pragma.html#pragma_legacy_alter_table
+    if (message.find(" after drop column: ") == std::string_view::npos) {
+      remedy += ", or begin the migration with PRAGMA legacy_alter_table = ON";
+    }
+  }
+  const auto* const known = std::ranges::find_if(
+      kRemedies, [&](const Remedy& one) { return message.find(one.part) != std::string_view::npos; });
+  if (known != kRemedies.end()) remedy += known->text;
+  return remedy;
+}
+
+bool misses_column_of_schema(std::string_view message, std::string_view sql) {
+  const std::optional<std::string_view> name = missing_column(message);
+  return name && mention_of(*name, sql) != Mention::double_quotes;
 }
 
 }  // namespace sqlane::detail

@@ -1,17 +1,16 @@
 #pragma once
 
+#include <string>
 #include <string_view>
 
 namespace sqlane::detail {
 
-// What to do about an error whose cause SQLite names, beginning with "; "; empty
-// where its words say enough. Pure.
-[[nodiscard]] std::string_view remedy_for(std::string_view engine_message) noexcept;
+// What helps against an error of SQLite whose message alone does not tell, as
+// "; …" to stand after it; empty for any other. Pure.
+[[nodiscard]] std::string remedy_for(std::string_view message, std::string_view sql);
 
-// The name in "no such column: name", however SQLite quotes it; empty for another message. Pure.
-[[nodiscard]] std::string_view missing_column(std::string_view engine_message) noexcept;
-
-// Whether the statement `sql` has this name in double quotes itself. Pure.
-[[nodiscard]] bool has_in_double_quotes(std::string_view sql, std::string_view name) noexcept;
+// Whether `message` says that there is no column of a name, which `sql` does not
+// have in double quotes: a view, a trigger or the like has it. Pure.
+[[nodiscard]] bool misses_column_of_schema(std::string_view message, std::string_view sql);
 
 }  // namespace sqlane::detail

@@ -32,10 +32,7 @@ std::optional<StatementFault> check_statement(Connection& connection, std::strin
     const Statement prepared(connection, {.text = text, .access = Access::write, .arity = arity, .site = site});
     return std::nullopt;
   } catch (const SchemaError&) {
-    // Asked again: since then, the connection may have looked for an explanation.
-    sqlite3_stmt* statement = nullptr;
-    sqlite3_prepare_v2(connection.handle(), text.data(), static_cast<int>(text.size()), &statement, nullptr);
-    sqlite3_finalize(statement);
+    // Nothing has been asked of the connection since.
     return StatementFault{sqlite3_errmsg(connection.handle()), error_offset(connection.handle())};
   } catch (const UsageError& error) {
     return StatementFault{without_place(error.what(), text), std::nullopt};

@@ -1,6 +1,7 @@
 #include "sqlite/remedies.hpp"
 
 #include <gtest/gtest.h>
+#include <string>
 #include <string_view>
 
 namespace sqlane::detail {
@@ -9,32 +10,54 @@ namespace {
 bool has(std::string_view text, std::string_view words) { return text.find(words) != std::string_view::npos; }
 
 TEST(Remedies, AreNoneWhereTheMessageTellsAllItself) {
-  EXPECT_EQ(remedy_for("no such table: note"), "");
-  EXPECT_EQ(remedy_for("UNIQUE constraint failed: note.title"), "");
-  EXPECT_EQ(remedy_for(""), "");
+  EXPECT_EQ(remedy_for("no such column: titel", "SELECT titel FROM note"), "");
+  EXPECT_EQ(remedy_for("no such column: titel", "SELECT [TITEL] FROM note, titel"), "");
+  EXPECT_EQ(remedy_for("no such column: n.titel", "SELECT n.titel FROM note n"), "");
+  EXPECT_EQ(remedy_for("no such table: note", "SELECT \"x\" FROM note"), "");
+  EXPECT_EQ(remedy_for("UNIQUE constraint failed: note.title", "INSERT INTO note VALUES (1)"), "");
+  EXPECT_EQ(remedy_for("", ""), "");
+}
+
+TEST(Remedies, TellNamesInDoubleQuotesFromStrings) {
+  EXPECT_EQ(remedy_for("no such column: text", "UPDATE note SET title = \"text\""),
+            "; in double quotes stands a name: a string is written as 'text'");
+  EXPECT_TRUE(has(remedy_for("no such column: \"text\" - should this be a string literal in single-quotes?",
+                             "UPDATE note SET title = \"text\""),
+                  "as 'text'"));
+}
+
+TEST(Remedies, NameTheQuotesOfAnOldTriggerOrView) {
+  for (const std::string_view message : {"no such column: text", "error in table t: no such column: text"}) {
+    const std::string remedy = remedy_for(message, "INSERT INTO note VALUES (1)");
+    EXPECT_TRUE(has(remedy, "stands in a view, a trigger, or a table's definition")) << remedy;
+    EXPECT_TRUE(has(remedy, "taken for a string")) << remedy;
+    EXPECT_TRUE(has(remedy, "again with 'text'")) << remedy;
+    EXPECT_TRUE(has(remedy, "Options::sql.double_quoted_strings")) << remedy;
+  }
 }
 
 TEST(Remedies, SayWhatAlterTableNeeds) {
-  const std::string_view renamed = remedy_for("error in view v: no such table: main.t");
-  EXPECT_TRUE(has(renamed, "drop it before, and make it again after")) << renamed;
+  const std::string renamed = remedy_for("error in view v: no such table: main.t", "ALTER TABLE new_t RENAME TO t");
+  EXPECT_TRUE(has(renamed, "drop this one before, and make it again after")) << renamed;
   EXPECT_TRUE(has(renamed, "PRAGMA legacy_alter_table = ON")) << renamed;
-  const std::string_view dropped = remedy_for("error in trigger r after drop column: no such column: new.b");
-  EXPECT_TRUE(has(dropped, "drop it before")) << dropped;
+  const std::string dropped =
+      remedy_for("error in trigger r after drop column: no such column: new.b", "ALTER TABLE t DROP COLUMN b");
+  EXPECT_TRUE(has(dropped, "drop this one before")) << dropped;
   EXPECT_FALSE(has(dropped, "legacy_alter_table")) << dropped;
+  EXPECT_FALSE(has(dropped, "string")) << dropped;
 }
 
 TEST(Remedies, SayWhatAKeyNeedsThatDoesNotMatch) {
-  const std::string_view remedy = remedy_for("foreign key mismatch - \"child\" referencing \"parent\"");
+  const std::string remedy =
+      remedy_for("foreign key mismatch - \"child\" referencing \"parent\"", "DELETE FROM parent");
   EXPECT_TRUE(has(remedy, "UNIQUE index")) << remedy;
-  EXPECT_TRUE(has(remedy, "Options::sql.foreign_keys")) << remedy;
+  EXPECT_TRUE(has(remedy, "Options::sql.foreign_keys = false")) << remedy;
 }
 
-TEST(Remedies, KnowTheNamesThatAStatementHasInDoubleQuotes) {
-  EXPECT_TRUE(has_in_double_quotes("UPDATE note SET title = \"Text\"", "text"));
-  for (const std::string_view sql : {"SELECT text", "SELECT 'text'", "SELECT [text]", "SELECT '\"text\"'",
-                                     "SELECT 1 -- \"text\"", "SELECT \"a text\"", "SELECT \"\"", "SELECT \""}) {
-    EXPECT_FALSE(has_in_double_quotes(sql, "text")) << sql;
-  }
+TEST(Remedies, TellWhetherTheSchemaMissesAColumn) {
+  EXPECT_TRUE(misses_column_of_schema("no such column: text", "INSERT INTO note VALUES (1)"));
+  EXPECT_FALSE(misses_column_of_schema("no such column: text", "UPDATE note SET title = \"text\""));
+  EXPECT_FALSE(misses_column_of_schema("no such table: text", "INSERT INTO note VALUES (1)"));
 }
 
 }  // namespace
