@@ -84,10 +84,10 @@ TEST_F(OpeningFaults, SayThatTheFolderIsWriteProtected) {
 }
 
 TEST_F(OpeningFaults, RefuseAnEngineThatIsTooOld) {
-  testing::pretend_version(3'037'001);
+  testing::pretend_version(3'038'005);
   EXPECT_TRUE(mentions(refusal(), "3.39.0"));
   EXPECT_THROW(static_cast<void>(Database::in_memory()), OpenError);
-  testing::pretend_version(3'037'002);
+  testing::pretend_version(3'039'000);
   EXPECT_NO_THROW(static_cast<void>(Database::in_memory()));
 }
 

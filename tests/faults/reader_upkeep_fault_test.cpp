@@ -105,7 +105,7 @@ TEST_F(ReaderFaults, ReplaceABrokenReaderAtOnce) {
 TEST_F(ReaderFaults, ReplaceAReaderThatDoesNotAnswerBeforeItIsLent) {
   open({.validate_on_acquire = ValidateOnAcquire::always});
   count();
-  const FaultInjection fault({.call = Call::step, .sql = "PRAGMA schema_version", .code = SQLITE_IOERR_READ});
+  const FaultInjection fault({.call = Call::step, .sql = "SELECT 1 FROM sqlite_master", .code = SQLITE_IOERR_READ});
   EXPECT_EQ(count(), 0);
   EXPECT_EQ(fault.failures(), 1);
   EXPECT_EQ(readers().closed_for(CloseReason::invalid), 1U);
@@ -118,13 +118,13 @@ TEST_F(ReaderFaults, ReplaceAReaderThatDoesNotAnswerWhenItComesBack) {
   open({.validate_on_release = ValidateOnRelease::yes});
   {
     const Snapshot snapshot = db->snapshot();
-    const FaultInjection fault({.call = Call::step, .sql = "PRAGMA schema_version", .code = SQLITE_IOERR_READ});
+    const FaultInjection fault({.call = Call::step, .sql = "SELECT 1 FROM sqlite_master", .code = SQLITE_IOERR_READ});
     EXPECT_EQ(snapshot.query_one<int>("SELECT count(*) FROM note"), 0);
     EXPECT_EQ(fault.failures(), 0);
   }
   EXPECT_EQ(readers().closed_for(CloseReason::invalid), 0U);
   auto snapshot = std::unique_ptr<Snapshot>(new Snapshot(db->snapshot()));
-  const FaultInjection fault({.call = Call::step, .sql = "PRAGMA schema_version", .code = SQLITE_IOERR_READ});
+  const FaultInjection fault({.call = Call::step, .sql = "SELECT 1 FROM sqlite_master", .code = SQLITE_IOERR_READ});
   snapshot.reset();
   EXPECT_EQ(fault.failures(), 1);
   EXPECT_EQ(readers().closed_for(CloseReason::invalid), 1U);
@@ -201,7 +201,8 @@ TEST_F(ReaderFaults, AreSeenByAHealthCheckThatReplacesTheReader) {
   count();
   {
     // The writer is asked before.
-    const FaultInjection fault({.call = Call::step, .sql = "PRAGMA schema_version", .code = SQLITE_IOERR, .skip = 1});
+    const FaultInjection fault(
+        {.call = Call::step, .sql = "SELECT 1 FROM sqlite_master", .code = SQLITE_IOERR, .skip = 1});
     const Health health = db->health();
     EXPECT_EQ(fault.failures(), 1);
     EXPECT_EQ(health.verdict, Verdict::unhealthy);
@@ -216,10 +217,10 @@ TEST_F(ReaderFaults, OfTheWriterAreSeenByAHealthCheck) {
   open({});
   count();
   {
-    const FaultInjection fault({.call = Call::step, .sql = "PRAGMA schema_version", .code = SQLITE_IOERR});
+    const FaultInjection fault({.call = Call::step, .sql = "SELECT 1 FROM sqlite_master", .code = SQLITE_IOERR});
     const Health health = db->health();
     EXPECT_EQ(health.verdict, Verdict::unhealthy);
-    EXPECT_EQ(health.reasons, Reasons{"the writer cannot read the database"});
+    EXPECT_EQ(health.reasons, Reasons{"the writer cannot read the database, and is opened anew"});
   }
   EXPECT_TRUE(db->health().is_healthy());
 }
