@@ -4,7 +4,7 @@
 # What building and running the command takes.
 demo_packages=(
   g++ cmake ninja-build
-  libsqlite3-dev libsqlitecpp-dev libboost1.81-dev
+  libsqlite3-dev libsqlitecpp-dev
   libcli11-dev libfmt-dev nlohmann-json3-dev
   proj-data # the database that the demo works on
 )
@@ -19,6 +19,10 @@ test_packages=(
   sqlite3 # the program that looks at our files from outside
 )
 
+# Boost.PFR is in the headers of this package. It is unpacked, not installed: Debian's usual libboost-dev is of another
+# version, and installing the one removes the other.
+boost_package=libboost1.81-dev
+
 # Prints those of the given packages that are not installed.
 missing_packages() {
   local package
@@ -29,8 +33,7 @@ missing_packages() {
   done
 }
 
-# Installs what is missing of the given packages; calls apt-get for nothing else.
-# Stops, naming them, where that cannot be done.
+# Installs what is missing of the given packages, and removes none. Stops, naming them, where that cannot be done.
 install_packages() {
   if [[ -n ${SQLANE_SKIP_INSTALL:-} ]]; then
     return
@@ -55,8 +58,36 @@ install_packages() {
   fi
   echo "Installing ${missing[*]}"
   "${as_root[@]}" DEBIAN_FRONTEND=noninteractive apt-get update --quiet --quiet
-  "${as_root[@]}" DEBIAN_FRONTEND=noninteractive apt-get install --quiet --quiet --yes --no-install-recommends \
-    "${missing[@]}"
+  "${as_root[@]}" DEBIAN_FRONTEND=noninteractive apt-get install --quiet --quiet --yes --no-remove \
+    --no-install-recommends "${missing[@]}"
+}
+
+# provide_boost INCLUDE: lets CMake find a Boost with PFR, in build/packages where the folder INCLUDE has none.
+provide_boost() {
+  local include=$1 unpacked=build/packages
+  if [[ -e $include/boost/pfr.hpp ]]; then
+    return
+  fi
+  if [[ ! -e $unpacked/usr/include/boost/pfr.hpp ]]; then
+    if [[ -n ${SQLANE_SKIP_INSTALL:-} ]]; then
+      return
+    fi
+    if ! command -v apt-get >/dev/null || ! command -v dpkg >/dev/null; then
+      echo "Boost 1.75 or newer is needed, for the headers of its PFR. SQLANE_SKIP_INSTALL=1 leaves this check out." >&2
+      exit 1
+    fi
+    echo "Unpacking the headers of Boost.PFR to $unpacked"
+    rm -rf "$unpacked"
+    mkdir -p "$unpacked"
+    (
+      cd "$unpacked" || exit
+      apt-get download --quiet --quiet "$boost_package"
+      dpkg --fsys-tarfile "$boost_package"_*.deb | tar --extract --wildcards './usr/lib/*/cmake/Boost*' \
+        './usr/lib/*/cmake/boost_headers-*' ./usr/include/boost/version.hpp './usr/include/boost/pfr*'
+      rm "$boost_package"_*.deb
+    )
+  fi
+  export CMAKE_PREFIX_PATH=$PWD/$unpacked/usr${CMAKE_PREFIX_PATH:+:$CMAKE_PREFIX_PATH}
 }
 
 # configure PRESET [ARGUMENT…]: unless that has been done; a build looks after changes in the CMake files itself.
