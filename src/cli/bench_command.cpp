@@ -17,6 +17,7 @@
 #include "cli/format.hpp"
 #include "cli/interruption.hpp"
 #include "cli/no_nan.hpp"
+#include "cli/screen.hpp"
 #include "cli/subcommand.hpp"
 
 namespace sqlane::cli {
@@ -90,7 +91,7 @@ int bench(const BenchArguments& arguments, Console& console) {
   for (const ScreenLine& line : bench_lines(found, recommendations, console.columns)) {
     console.out << paint(console, line.color, line.text) << "\n";
   }
-  if (!arguments.svg.empty()) console.out << "\nThe curves are in " << arguments.svg << "\n";
+  if (!arguments.svg.empty()) console.out << "\nThe curves are in " << printable(arguments.svg) << "\n";
   return kExitSuccess;
 }
 

@@ -6,6 +6,7 @@
 #include <ostream>
 #include <sqlane/error.hpp>
 
+#include "cli/screen.hpp"
 #include "cli/subcommand.hpp"
 #include "cli/usage.hpp"
 #include "cli/version.hpp"
@@ -33,16 +34,16 @@ int run_command(int argc, const char* const* argv, Console& console) {
     app.exit(asked, console.out, console.err);
     return kExitSuccess;
   } catch (const CLI::ParseError& error) {
-    console.err << explain(app, error) << "\n";
+    console.err << printable_lines(explain(app, error)) << "\n";
     return kExitUsage;
   }
   try {
     return run(console);
   } catch (const UsageError& error) {  // the arguments do not fit what they are about
-    console.err << "sqlane: " << error.what() << "\n";
+    console.err << "sqlane: " << printable_lines(error.what()) << "\n";
     return kExitUsage;
   } catch (const std::exception& error) {
-    console.err << "sqlane: " << error.what() << "\n";
+    console.err << "sqlane: " << printable_lines(error.what()) << "\n";
     return kExitFailure;
   }
 }

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <ostream>
 
+#include "cli/screen.hpp"
+
 namespace sqlane::cli {
 namespace {
 
@@ -30,7 +32,8 @@ std::string paint(const Console& console, Color color, std::string_view text) {
 
 ProgressLine::~ProgressLine() { clear(); }
 
-void ProgressLine::show(double fraction, std::string_view text) {
+void ProgressLine::show(double fraction, std::string_view raw) {
+  const std::string text = printable(raw);
   constexpr int kWidth = 30;
   const double done = std::clamp(fraction, 0.0, 1.0);
   if (console_.is_terminal) {

@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "cli/screen.hpp"
+
 namespace sqlane::cli {
 namespace {
 
@@ -21,22 +23,23 @@ std::string format_findings(std::span<const SqlFinding> findings) {
   std::string text;
   for (const SqlFinding& finding : findings) {
     const std::string place = finding.file.empty() ? fmt::format("\"{}\"_sql", finding.sql) : finding.file.string();
-    text += fmt::format("{}:{}:{}: error: {}\n", place, finding.line, finding.column, finding.message);
+    text += fmt::format("{}:{}:{}: error: {}\n", printable_lines(place), finding.line, finding.column,
+                        printable(finding.message));
   }
   return text;
 }
 
 std::string format_findings(std::span<const SchemaDifference> differences) {
   std::string text;
-  for (const SchemaDifference& difference : differences) text += difference.sentence + "\n";
+  for (const SchemaDifference& difference : differences) text += printable(difference.sentence) + "\n";
   return text;
 }
 
 std::string format_findings(const MigrationVerification& verification) {
   std::string text;
   for (const MigrationFinding& finding : verification.findings) {
-    text += finding.sentence + (finding.differences.empty() ? "\n" : ":\n");
-    for (const SchemaDifference& difference : finding.differences) text += "  " + difference.sentence + "\n";
+    text += printable(finding.sentence) + (finding.differences.empty() ? "\n" : ":\n");
+    for (const SchemaDifference& difference : finding.differences) text += "  " + printable(difference.sentence) + "\n";
   }
   return text;
 }

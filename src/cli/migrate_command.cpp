@@ -15,6 +15,7 @@
 #include "cli/interruption.hpp"
 #include "cli/migration_report.hpp"
 #include "cli/new_migration.hpp"
+#include "cli/screen.hpp"
 #include "cli/subcommand.hpp"
 
 namespace sqlane::cli {
@@ -43,7 +44,7 @@ void print(Console& console, const MigrateArguments& arguments, const std::strin
 
 int make(const MigrateArguments& arguments, Console& console) {
   const auto made = make_migration(arguments.folder, arguments.name, arguments.has_down ? WithDown::yes : WithDown::no);
-  for (const fs::path& path : made) console.out << path.string() << "\n";
+  for (const fs::path& path : made) console.out << printable(path.string()) << "\n";
   return kExitSuccess;
 }
 
@@ -90,7 +91,7 @@ int migrate(const MigrateArguments& arguments, Console& console,
                                      .stop = interruption.token()});
   } catch (const InterruptedError& error) {
     if (!interruption.token().stop_requested()) throw;
-    console.err << "sqlane: interrupted; the steps before are done: " << error.what() << "\n";
+    console.err << "sqlane: interrupted; the steps before are done: " << printable_lines(error.what()) << "\n";
     return kExitInterrupted;
   }
   print(console, arguments, format_report(console, report), [&] { return to_json(report); });

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/format.hpp"
+#include "cli/screen.hpp"
 
 namespace sqlane::cli {
 namespace {
@@ -21,7 +22,7 @@ std::string_view name_of(AppliedMigration::State state) {
 std::string_view arrow_of(MigrationDirection direction) { return direction == MigrationDirection::up ? "up" : "down"; }
 
 std::string verdict_on(const Console& console, const MigrationStatus& status, const Migrations& migrations) {
-  if (status.refusal) return paint(console, Color::red, status.refusal->what());
+  if (status.refusal) return paint(console, Color::red, printable_lines(status.refusal->what()));
   if (status.pending.empty()) {
     return paint(console, Color::green, fmt::format("up to date, at version {}", status.version));
   }
@@ -52,8 +53,8 @@ std::string format_status(const Console& console, const MigrationStatus& status,
                      "\n";
   const auto line = [&](std::int32_t version, const std::string& name, std::string_view state, std::string_view since,
                         Color color) {
-    text += fmt::format("{:>7}  {:<{}.{}}  {}  {}\n", version, name, width, width,
-                        paint(console, color, fmt::format("{:<10}", state)), since);
+    text += fmt::format("{:>7}  {:<{}.{}}  {}  {}\n", version, printable(name), width, width,
+                        paint(console, color, fmt::format("{:<10}", state)), printable(since));
   };
   for (const AppliedMigration& applied : status.applied) {
     const bool is_whole = applied.state != AppliedMigration::State::running;
@@ -90,9 +91,9 @@ std::string format_plan(std::span<const MigrationStep> steps) {
   if (steps.empty()) return "-- nothing to do\n";
   std::string text;
   for (const MigrationStep& step : steps) {
-    text += fmt::format("-- {}, {}\n", step.file, arrow_of(step.direction));
+    text += fmt::format("-- {}, {}\n", printable(step.file), arrow_of(step.direction));
     if (step.statements.empty()) text += "-- (comments alone, or a function)\n";
-    for (const std::string& statement : step.statements) text += statement + ";\n";
+    for (const std::string& statement : step.statements) text += printable_lines(statement) + ";\n";
   }
   return text;
 }
@@ -107,12 +108,13 @@ std::string format_report(const Console& console, const MigrationReport& report)
   std::string text;
   for (const MigrationStep& step : report.steps) {
     const std::string duration = step.duration.count() > 0 ? format_duration(step.duration) : "below 1 ms";
-    text += fmt::format("{:>4}  {}  {}\n", arrow_of(step.direction), step.file, paint(console, Color::faint, duration));
+    text += fmt::format("{:>4}  {}  {}\n", arrow_of(step.direction), printable(step.file),
+                        paint(console, Color::faint, duration));
   }
   for (const std::string& warning : report.warnings) {
-    text += paint(console, Color::yellow, "warning: " + warning) + "\n";
+    text += paint(console, Color::yellow, "warning: " + printable(warning)) + "\n";
   }
-  if (!report.backup.empty()) text += "copied before to " + report.backup.string() + "\n";
+  if (!report.backup.empty()) text += "copied before to " + printable(report.backup.string()) + "\n";
   return text +
          (report.steps.empty()
               ? fmt::format("nothing to do: at version {}\n", report.to)

@@ -10,20 +10,24 @@ namespace {
 
 bool begins_character(char c) { return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U; }
 
-}  // namespace
-
-std::string printable(std::string_view text) {
+std::string without_controls(std::string_view text, std::string_view kept) {
   std::string shown;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const auto byte = static_cast<unsigned char>(text[i]);
     // U+0080 to U+009F control a terminal as well.
-    const bool is_control = byte < 0x20 || byte == 0x7f ||
+    const bool is_control = (byte < 0x20 && kept.find(text[i]) == std::string_view::npos) || byte == 0x7f ||
                             (byte == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0);
     if (is_control && byte == 0xc2) ++i;
     shown += is_control ? '?' : text[i];
   }
   return shown;
 }
+
+}  // namespace
+
+std::string printable(std::string_view text) { return without_controls(text, ""); }
+
+std::string printable_lines(std::string_view text) { return without_controls(text, "\n\t"); }
 
 std::string_view first_characters(std::string_view text, std::size_t columns) {
   std::size_t characters = 0;

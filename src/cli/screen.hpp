@@ -23,6 +23,8 @@ struct ScreenSize {
 // For a terminal: what comes from a file could hold control characters, which
 // are shown as '?'.
 [[nodiscard]] std::string printable(std::string_view text);
+// The same for text that may have several lines: line ends and tabs stay.
+[[nodiscard]] std::string printable_lines(std::string_view text);
 
 // The first `columns` characters of UTF-8 text, and how many it has.
 [[nodiscard]] std::string_view first_characters(std::string_view text, std::size_t columns);
