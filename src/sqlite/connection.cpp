@@ -91,6 +91,18 @@ void allow_double_quoted_strings(sqlite3* connection, bool are_allowed) noexcept
   }
 }
 
+// What was asked is to open it: none of the statements that this takes.
+std::string reason_for_opening(const Error& error) {
+  std::string reason = words_of_engine(error);
+  if (error.code() == SQLITE_NOTADB) {
+    reason = "it is no SQLite database, or encrypted, or of a newer or another engine: " + reason;
+  } else if (reason.starts_with("malformed database schema (")) {
+    reason = "its schema is damaged, or of a newer or another engine: " + reason;
+  }
+  if (error.extended_code() != 0) reason += " (SQLite code " + std::to_string(error.extended_code()) + ")";
+  return reason;
+}
+
 }  // namespace
 
 Connection::Connection(ConnectionSettings settings, Clock& clock)
@@ -106,7 +118,7 @@ Connection::Connection(ConnectionSettings settings, Clock& clock)
     if (settings_.on_statement) tell_of_statements();
   } catch (const Error& error) {
     for (sqlite3_stmt*& control : controls_) sqlite3_finalize(std::exchange(control, nullptr));
-    std::string reason = error.what();
+    std::string reason = reason_for_opening(error);
     if (error.code() == SQLITE_BUSY && !settings_.is_memory()) {
       reason = settings_.locking == Locking::exclusive
                    ? "another process has it open, which Locking::exclusive does not allow"

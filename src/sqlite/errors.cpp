@@ -47,6 +47,8 @@ constexpr std::array kRules{
     ErrorRule{SQLITE_CONSTRAINT, ErrorKind::constraint, false},
 };
 
+constexpr std::string_view kCodeOfEngine = " (SQLite code ";
+
 ConstraintKind constraint_kind(int extended_code) {
   switch (extended_code) {
     case SQLITE_CONSTRAINT_UNIQUE: return ConstraintKind::unique;
@@ -171,9 +173,15 @@ ErrorRule classify(int extended_code) noexcept {
   return {extended_code, ErrorKind::general, false, Recovery::none};
 }
 
+std::string words_of_engine(const Error& error) {
+  const std::string_view text = error.what();
+  return std::string(text.substr(0, text.find(kCodeOfEngine)));
+}
+
 void throw_failure(Failure failure) {
   const ErrorRule rule = classify(failure.extended_code);
-  std::string message = shorten(failure.message) + " (SQLite code " + std::to_string(failure.extended_code) + ")";
+  std::string message =
+      shorten(failure.message) + std::string(kCodeOfEngine) + std::to_string(failure.extended_code) + ")";
   if (!failure.sql.empty()) message += " in " + quote_sql(failure.sql);
   message += " on " + failure.database + remedy_for(failure.message, failure.sql);
   ErrorDetails details{.code = failure.extended_code & 0xff,

@@ -58,6 +58,9 @@ struct Failure {
 // SQL in quotation marks, for a message: a long text is cut. ErrorDetails has all of it.
 [[nodiscard]] std::string quote_sql(std::string_view sql);
 
+// The part of such an error that is SQLite's: without code, statement and database.
+[[nodiscard]] std::string words_of_engine(const Error& error);
+
 // Throws the sqlane::Error being handled once more, of the same type, with `more`
 // after its message.
 [[noreturn]] void rethrow_saying(const std::string& more);

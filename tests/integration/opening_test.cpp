@@ -71,6 +71,7 @@ void expect_refused(const fs::path& path, std::string_view reason) {
   } catch (const OpenError& error) {
     EXPECT_TRUE(mentions(error, reason)) << error.what();
     EXPECT_TRUE(mentions(error, path.string())) << error.what();
+    EXPECT_FALSE(mentions(error, "PRAGMA")) << error.what() << ": that is not what was asked";
     EXPECT_EQ(error.database(), path.string());
   }
   EXPECT_EQ(count_open_files(), files_before);
@@ -392,6 +393,21 @@ TEST(Opening, RefusesALogOfANewerFormatAndLeavesItUntouched) {
   put_big_endian_word(log, 28, second);
   write_bytes(beside(path, "-wal"), log);
   expect_refused(path, "cannot open");
+}
+
+TEST(Opening, SaysThatAFileIsOfAnotherEngine) {
+  const TemporaryFolder folder;
+  ForeignConnection(folder / "app.db")
+      .run("CREATE TABLE note (title TEXT); CREATE VIEW v AS SELECT max(1, 2 ) FROM note");
+  const std::string bytes = bytes_of(folder / "app.db");
+  std::string format = bytes;
+  format[18] = format[19] = '\xff';
+  write_bytes(folder / "app.db", format);
+  expect_refused(folder / "app.db", "of a newer or another engine: file is not a database (SQLite code 26)");
+  std::string schema = bytes;
+  schema.replace(schema.find("max(1, 2 )"), 10, "max 1,, 2 ");
+  write_bytes(folder / "app.db", schema);
+  expect_refused(folder / "app.db", "of a newer or another engine: malformed database schema (v)");
 }
 
 TEST(Opening, RefusesOptionsThatMakeNoSense) {
