@@ -3,6 +3,9 @@
 #include <cstdint>
 #include <functional>
 #include <stop_token>
+#include <vector>
+
+#include "sqlane/integrity.hpp"
 
 namespace sqlane {
 
@@ -13,7 +16,7 @@ struct BackupProgress {
 };
 
 struct BackupOptions {
-  // Checks all of the copy (of the original, before restoring): PRAGMA integrity_check.
+  // Checks all of the copy (of the original, before restoring), as check_integrity() does.
   enum class Verification : std::uint8_t { none, integrity };
   Verification verification = Verification::integrity;
 
@@ -26,6 +29,9 @@ struct BackupOptions {
 
 struct BackupReport {
   std::uint64_t bytes = 0;
+  // What could not be checked for want of functions, collations or modules of the program that made the database. Its
+  // pages are copied all the same, and no damage was found.
+  std::vector<UncheckedTable> unchecked{};
 };
 
 }  // namespace sqlane

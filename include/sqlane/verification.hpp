@@ -29,8 +29,8 @@ struct MigrationVerification {
 // Tries all migrations on memory databases before they are tried on anybody's
 // data: up one by one; down again as far as each says how, and around those that
 // do not; and up once more. The schema at each version has to be the same every
-// time. Also checked, at both ends: integrity, foreign keys, and that each view
-// and trigger of the newest schema still compiles. What becomes of rows is not
+// time. Also checked, at both ends: integrity, foreign keys, and that each view,
+// trigger, table and index of the newest schema compiles. What becomes of rows is not
 // looked at. Throws MigrationError when a migration fails.
 [[nodiscard]] MigrationVerification verify_migrations(const Migrations& migrations);
 

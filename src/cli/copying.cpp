@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 #include <ostream>
 #include <sqlane/sqlane.hpp>
@@ -10,11 +11,35 @@
 
 #include "cli/format.hpp"
 #include "cli/interruption.hpp"
+#include "cli/screen.hpp"
 
 namespace sqlane::cli {
 namespace {
 
 namespace fs = std::filesystem;
+
+// What was made of the copy: "checked and synced".
+std::string describe_state(const BackupReport& report, bool is_verified) {
+  if (!is_verified) return "synced, not checked";
+  if (report.unchecked.empty()) return "checked and synced";
+  std::vector<std::string> tables;
+  for (const auto& [table, reason] : report.unchecked) {
+    if (!table.empty()) tables.push_back(fmt::format("{} ({})", table, reason));
+  }
+  return fmt::format(
+      "synced, and checked as far as this program can: only the pages of {}; what is missing belongs to the program "
+      "that "
+      "made the database",
+      fmt::join(tables, ", "));
+}
+
+nlohmann::json to_json(const std::vector<UncheckedTable>& unchecked) {
+  nlohmann::json json = nlohmann::json::array();
+  for (const auto& [table, reason] : unchecked) {
+    if (!table.empty()) json.push_back({{"table", table}, {"reason", reason}});
+  }
+  return json;
+}
 
 std::string describe(const BackupProgress& progress) {
   if (progress.is_verifying) return fmt::format("checking {}", format_bytes(progress.total_bytes));
@@ -100,6 +125,7 @@ int run_copy(CopyDirection direction, const CopyArguments& arguments, Console& c
                                 {is_backup ? "to" : "from", arguments.other.string()},
                                 {"bytes", report.bytes},
                                 {"verified", is_verified},
+                                {"unchecked", to_json(report.unchecked)},
                                 {"seconds", taken.count()}})
                 << "\n";
     return kExitSuccess;
@@ -107,9 +133,9 @@ int run_copy(CopyDirection direction, const CopyArguments& arguments, Console& c
   const std::string what = is_backup
                                ? fmt::format("{} is a copy of {}", arguments.other.string(), arguments.file.string())
                                : fmt::format("{} has what {} had", arguments.file.string(), arguments.other.string());
-  console.out << fmt::format("{}: {} in {}, {}.\n", what, format_bytes(report.bytes),
+  console.out << fmt::format("{}: {} in {}, {}.\n", printable(what), format_bytes(report.bytes),
                              format_duration(std::chrono::duration_cast<std::chrono::nanoseconds>(taken)),
-                             is_verified ? "checked and synced" : "synced, not checked");
+                             printable(describe_state(report, is_verified)));
   return kExitSuccess;
 }
 

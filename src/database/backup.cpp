@@ -83,14 +83,16 @@ ConnectionSettings settings_to_read(const Core& core, const fs::path& path) {
           .page_cache = core.options().page_cache};
 }
 
-void verify_copy(const Core& core, const StagedFile& staged, const BackupOptions& options) {
-  const std::string name = staged.destination().string();
+// What is wrong with a copy was so in `source`, most of the time.
+std::vector<UncheckedTable> verify_copy(const Core& core, const StagedFile& staged, const std::string& source,
+                                        const BackupOptions& options) {
+  const std::string what = "the copy of \"" + source + "\", and so perhaps the database,";
   try {
     Connection copy(settings_to_read(core, staged.path()));
-    expect_integrity(copy, name, options.stop);
+    return expect_integrity(copy, what, source, options.stop);
   } catch (const OpenError& error) {  // what has just been written is no database
-    throw CorruptError("\"" + name + "\" is damaged: " + error.what(),
-                       {.code = error.code(), .extended_code = error.extended_code(), .database = name});
+    throw CorruptError(what + " is damaged: " + error.what(),
+                       {.code = error.code(), .extended_code = error.extended_code(), .database = source});
   }
 }
 
@@ -110,6 +112,7 @@ BackupReport back_up(Core& core, const fs::path& file, Existing existing, const 
   const std::string name = staged.destination().string();
   Teller teller(options, name);
   BackupReport report;
+  std::string source;
   {
     const Lease reader =
         use_reconnecting([&] { return core.lend_own_reader({.timeout = reader_timeout, .stop = options.stop}, site); },
@@ -117,13 +120,14 @@ BackupReport back_up(Core& core, const fs::path& file, Existing existing, const 
                            lease.connection().begin_snapshot();
                            return lease;
                          });
+    source = reader.connection().settings().database;
     report.bytes = write_copy(reader.connection(), staged.path(), name, teller.between_steps());
   }
   teller.complete(report.bytes);
   staged.sync();
   if (is_verified(options)) {
     teller.verifies(report.bytes, report.bytes);
-    verify_copy(core, staged, options);
+    report.unchecked = verify_copy(core, staged, source, options);
   }
   expect_no_stop(options, name);
   std::error_code error;
@@ -158,7 +162,7 @@ BackupReport restore(Core& core, const fs::path& file, const BackupOptions& opti
   }
   if (is_verified(options)) {
     teller.verifies(0, report.bytes);
-    expect_integrity(source, path.string(), options.stop);
+    report.unchecked = expect_integrity(source, "\"" + path.string() + "\"", path.string(), options.stop);
   }
   {
     const WriterReopening reopening(core, site);

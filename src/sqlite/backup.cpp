@@ -14,6 +14,7 @@
 #include "sqlane/detail/queries.hpp"
 #include "sqlane/error.hpp"
 #include "sqlite/errors.hpp"
+#include "sqlite/integrity.hpp"
 
 namespace sqlane::detail {
 namespace {
@@ -24,6 +25,16 @@ constexpr int kMostSnapshotRetries = 100;
 [[noreturn]] void fail(int code, const std::string& database) {
   throw_failure(
       {.extended_code = code, .message = sqlite3_errstr(code), .sql = std::string(kShown), .database = database});
+}
+
+// Of the two files only the one that is read can fail so.
+bool is_about_source(int extended_code) {
+  switch (extended_code) {
+    case SQLITE_IOERR_READ:
+    case SQLITE_IOERR_SHORT_READ:
+    case SQLITE_IOERR_DATA: return true;
+    default: return (extended_code & 0xff) == SQLITE_CORRUPT || (extended_code & 0xff) == SQLITE_NOTADB;
+  }
 }
 
 // SQLite's copying of one database to another. Unless it was finished, the destination is rolled back.
@@ -147,25 +158,63 @@ int copy_stepwise(Copying& copying, const Connection& from, const Connection& to
   }
 }
 
-bool has_log(const std::filesystem::path& database) {
+bool is_beside(const std::filesystem::path& database, const char* suffix) {
   std::error_code error;
-  return std::filesystem::exists(database.string() + "-wal", error);
+  return std::filesystem::exists(database.string() + suffix, error);
 }
+
+// A connection to tidy up after others with, or nothing. Opens no log by itself.
+class SweepingConnection {
+ public:
+  explicit SweepingConnection(const std::filesystem::path& database) {
+    constexpr int kFlags =
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_NOFOLLOW;
+    if (sqlite3_open_v2(database.c_str(), &handle_, kFlags, nullptr) == SQLITE_OK) return;
+    sqlite3_close(std::exchange(handle_, nullptr));
+  }
+  SweepingConnection(const SweepingConnection&) = delete;
+  SweepingConnection& operator=(const SweepingConnection&) = delete;
+  ~SweepingConnection() { sqlite3_close(handle_); }
+
+  // The last connection that can write removes the log, and its index, when it is closed.
+  void look() {
+    if (handle_ != nullptr) sqlite3_exec(handle_, "PRAGMA schema_version", nullptr, nullptr, nullptr);
+  }
+
+  // Deletes the index and leaves the log, as SQLite does with both when the last connection is closed: under the lock
+  // that nobody gets while another connection is there. https://sqlite.org/walformat.html#files_on_disk
+  void remove_index() {
+    sqlite3_file* file = nullptr;
+    if (handle_ == nullptr || sqlite3_file_control(handle_, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK ||
+        file == nullptr || file->pMethods == nullptr || file->pMethods->iVersion < 2) {
+      return;
+    }
+    const sqlite3_io_methods& calls = *file->pMethods;
+    if (calls.xLock(file, SQLITE_LOCK_SHARED) == SQLITE_OK && calls.xLock(file, SQLITE_LOCK_EXCLUSIVE) == SQLITE_OK) {
+      constexpr int kRegionBytes = 32768;
+      void volatile* region = nullptr;
+      if (calls.xShmMap(file, 0, kRegionBytes, 0, &region) == SQLITE_OK) calls.xShmUnmap(file, 1);
+    }
+    calls.xUnlock(file, SQLITE_LOCK_NONE);
+  }
+
+ private:
+  sqlite3* handle_ = nullptr;
+};
 
 }  // namespace
 
-LogSweep::LogSweep(std::filesystem::path database) : database_(std::move(database)), had_log_(has_log(database_)) {}
+LogSweep::LogSweep(std::filesystem::path database)
+    : database_(std::move(database)),
+      had_log_(is_beside(database_, "-wal")),
+      had_index_(is_beside(database_, "-shm")) {}
 
-// The last connection that can write removes them when it is closed.
 LogSweep::~LogSweep() {
-  if (had_log_ || !has_log(database_)) return;
-  sqlite3* last = nullptr;
-  if (sqlite3_open_v2(database_.c_str(), &last,
-                      SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_NOFOLLOW,
-                      nullptr) == SQLITE_OK) {
-    sqlite3_exec(last, "PRAGMA schema_version", nullptr, nullptr, nullptr);
+  if (!had_log_ && is_beside(database_, "-wal")) {
+    SweepingConnection(database_).look();
+  } else if (had_log_ && !had_index_ && is_beside(database_, "-shm")) {
+    SweepingConnection(database_).remove_index();
   }
-  sqlite3_close(last);
 }
 
 int pages_per_step(int total) noexcept { return std::clamp(total / 200, 25, 500); }
@@ -193,7 +242,7 @@ std::uint64_t write_copy(Connection& from, const std::filesystem::path& path, co
     const int code = copy_stepwise(copying, from, from, page_size, on_copied);
     bytes = static_cast<std::uint64_t>(copying.total()) * page_size;
     const int end = copying.finish();
-    if (code != SQLITE_DONE) fail(code, name);
+    if (code != SQLITE_DONE) fail(code, is_about_source(code) ? from.settings().database : name);
     if (end != SQLITE_OK) fail(end, name);
   }
   mark_as_without_log(path, name);
@@ -223,7 +272,7 @@ std::uint64_t replace_contents(Connection& from, Connection& to, const OnCopied&
     throw_failure({.extended_code = code,
                    .message = sqlite3_errstr(code),
                    .sql = std::string(kRestore),
-                   .database = name,
+                   .database = is_about_source(code) ? from.settings().database : name,
                    .outcome_unknown = may_have_committed});
   }
   if (end != SQLITE_OK) fail(end, name);
@@ -243,27 +292,21 @@ Connection open_to_copy(const ConnectionSettings& settings) {
   }
 }
 
-void expect_integrity(Connection& connection, const std::string& name, const std::stop_token& stop) {
-  static constexpr std::string_view kText = "PRAGMA integrity_check(10)";
+std::vector<UncheckedTable> expect_integrity(Connection& connection, const std::string& what,
+                                             const std::string& database, const std::stop_token& stop) {
   connection.set_limits(std::nullopt, stop);
   // Most of it is one instruction, in which nobody asks for limits; but it looks out for this.
   const std::stop_callback interrupt(stop, [handle = connection.handle()] { sqlite3_interrupt(handle); });
+  IntegrityReport report = check_integrity(connection, IntegrityDepth::full);
+  if (report.damage.empty()) return std::move(report.unchecked);
+  constexpr std::size_t kShownFindings = 10;
   std::string findings;
-  try {
-    const SqlFor<Access::read> sql = runtime_sql(kText);
-    Statement statement(connection, sql.text());
-    while (statement.step()) {
-      const std::string_view line = statement.text(0, "text");
-      if (line == "ok") continue;
-      if (!findings.empty()) findings += "; ";
-      findings += line;
-    }
-  } catch (const CorruptError& error) {
-    findings = error.what();
+  for (std::size_t i = 0; i < std::min(report.damage.size(), kShownFindings); ++i) {
+    if (i > 0) findings += "; ";
+    findings += report.damage[i];
   }
-  if (findings.empty()) return;
-  throw CorruptError("\"" + name + "\" is damaged: " + findings,
-                     {.code = SQLITE_CORRUPT, .extended_code = SQLITE_CORRUPT, .database = name});
+  throw CorruptError(what + " is damaged: " + findings,
+                     {.code = SQLITE_CORRUPT, .extended_code = SQLITE_CORRUPT, .database = database});
 }
 
 }  // namespace sqlane::detail

@@ -5,7 +5,9 @@
 #include <functional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
+#include "sqlane/integrity.hpp"
 #include "sqlite/connection.hpp"
 
 // Copying databases page by page. https://sqlite.org/backup.html
@@ -60,14 +62,15 @@ class LogSweep {
  private:
   const std::filesystem::path database_;
   const bool had_log_;
+  const bool had_index_;
 };
 
 // Opens what is to be copied or checked. Throws OpenError, or CorruptError for a damaged database.
 [[nodiscard]] Connection open_to_copy(const ConnectionSettings& settings);
 
-// Throws CorruptError with what PRAGMA integrity_check finds first, InterruptedError
-// when a stop is requested; `name` is what it calls the database. Nobody else
-// uses `connection`, then or later.
-void expect_integrity(Connection& connection, const std::string& name, const std::stop_token& stop);
+// Throws CorruptError with what check_integrity() finds first, InterruptedError when a stop is requested; `what` is
+// damaged then, and `database` named. Returns what could not be checked. Nobody else uses `connection`, then or later.
+std::vector<UncheckedTable> expect_integrity(Connection& connection, const std::string& what,
+                                             const std::string& database, const std::stop_token& stop);
 
 }  // namespace sqlane::detail

@@ -31,13 +31,14 @@ std::optional<StatementFault> check_statement(Connection& connection, std::strin
   try {
     const Statement prepared(connection, {.text = text, .access = Access::write, .arity = arity, .site = site});
     return std::nullopt;
-  } catch (const SchemaError&) {
-    // Nothing has been asked of the connection since.
-    return StatementFault{sqlite3_errmsg(connection.handle()), error_offset(connection.handle())};
   } catch (const UsageError& error) {
     return StatementFault{without_place(error.what(), text), std::nullopt};
   } catch (const ReadOnlyError& error) {
     return StatementFault{without_place(error.what(), text), std::nullopt};
+  } catch (const Error& error) {
+    if (error.code() != SQLITE_ERROR) throw;
+    // Nothing has been asked of the connection since.
+    return StatementFault{sqlite3_errmsg(connection.handle()), error_offset(connection.handle())};
   }
 }
 

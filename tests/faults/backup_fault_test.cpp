@@ -263,6 +263,26 @@ TEST_F(BackupFaults, InTheStepsOfARestoreChangeNothing) {
   EXPECT_THROW(db.restore_from(from), IoError) << "not unknown: nothing had been committed";
 }
 
+// SQLite says nothing of which of the two files it is.
+TEST_F(BackupFaults, NameTheFileThatTheyAreAbout) {
+  const fs::path from = make_source();
+  const fs::path copy = folder / "copy.db";
+  const auto database_of = [](int code, const auto& work) {
+    const FaultInjection injection({.call = Call::backup_step, .code = code});
+    return error_of<Error>(work).database();
+  };
+  const auto back_up = [&] { db.backup_to(copy); };
+  const auto restore = [&] { db.restore_from(from); };
+  for (const int code : {SQLITE_IOERR_READ, SQLITE_CORRUPT}) {
+    EXPECT_EQ(database_of(code, back_up), folder / "app.db");
+    EXPECT_EQ(database_of(code, restore), from);
+  }
+  for (const int code : {SQLITE_FULL, SQLITE_IOERR_WRITE}) {
+    EXPECT_EQ(database_of(code, back_up), copy);
+    EXPECT_EQ(database_of(code, restore), folder / "app.db");
+  }
+}
+
 TEST_F(BackupFaults, OfAnotherProcesssCommitBetweenLookAndLockAreTriedAgain) {
   const fs::path from = make_source();
   const FaultInjection injection({.call = Call::backup_step, .code = SQLITE_BUSY_SNAPSHOT, .times = 3});

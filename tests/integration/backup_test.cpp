@@ -327,7 +327,7 @@ TEST_F(BackupTo, IsStoppedInTheMiddleOfItsCheck) {
   detail::Connection connection(
       {.database = "checked", .memory = store, .role = detail::Role::writer, .page_cache = 4096});
   is_armed = true;
-  EXPECT_THROW(detail::expect_integrity(connection, "checked", stop.get_token()), InterruptedError);
+  EXPECT_THROW(detail::expect_integrity(connection, "it", "checked", stop.get_token()), InterruptedError);
   EXPECT_GE(reads, 20);
   EXPECT_LT(reads, 100) << "of 700 pages";
 }
