@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <utility>
 
+#include "cli/version.hpp"
 #include "cli/wal_reader.hpp"
 
 namespace sqlane::cli {
@@ -21,13 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMostMessages = 100;
 constexpr std::size_t kFirstRows = 3;
-
-// https://sqlite.org/rescode.html
-constexpr int kCorrupt = 11;
-constexpr int kNotADatabase = 26;
-constexpr int kReadOnlyRollback = 776;
 
 fs::path beside(const fs::path& file, const char* suffix) { return fs::path(file.string() + suffix); }
 
@@ -96,6 +91,9 @@ FileFacts look_at(const fs::path& file) {
 std::string reason_of(const Error& error) {
   std::string text = error.what();
   if (text.starts_with("cannot open \"")) text.erase(0, text.find("\": ") + 3);
+  for (const std::string_view guess : {": file is not a database", ": malformed database schema ("}) {
+    if (const std::size_t at = text.find(guess); at != std::string::npos) text.erase(0, at + 2);
+  }
   return text.substr(0, text.find(" (SQLite code"));
 }
 
@@ -117,72 +115,83 @@ void read_settings(const Snapshot& s, ContentFacts& facts) {
       "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'");
 }
 
-void read_damage(const Snapshot& s, ContentFacts& facts) {
-  const std::string sql =
-      (facts.is_quick ? "PRAGMA quick_check(" : "PRAGMA integrity_check(") + std::to_string(kMostMessages) + ")";
-  for (const std::string& message : s.query<std::string>(runtime_sql(sql))) {
-    if (message != "ok") facts.damage.push_back(message);
+std::vector<std::string> names_from(const Snapshot& s, const char* sql) {
+  std::vector<std::string> names;
+  for (std::string& name : s.query<std::string>(runtime_sql(sql))) names.push_back(std::move(name));
+  return names;
+}
+
+void read_keys_of(const Snapshot& s, const std::string& table, ContentFacts& facts) {
+  using Row = std::tuple<std::optional<std::int64_t>, std::string>;
+  for (const auto& [rowid, parent] : s.query<Row>("SELECT \"rowid\", parent FROM pragma_foreign_key_check(?)", table)) {
+    const auto known = std::ranges::find_if(facts.broken_keys, [&, &p = parent](const BrokenKeys& broken) {
+      return broken.table == table && broken.parent == p;
+    });
+    BrokenKeys& broken =
+        known != facts.broken_keys.end() ? *known : facts.broken_keys.emplace_back(BrokenKeys{table, parent, 0, {}});
+    ++broken.rows;
+    if (rowid && broken.first.size() < kFirstRows) broken.first.push_back(std::to_string(*rowid));
   }
 }
 
+// Table by table: a key that fits nothing keeps SQLite from looking at all the others.
 void read_keys(const Snapshot& s, ContentFacts& facts) {
-  using Row = std::tuple<std::string, std::optional<std::int64_t>, std::string, std::int64_t>;
-  try {
-    for (const auto& [table, rowid, parent, key] : s.query<Row>("PRAGMA foreign_key_check")) {
-      const auto known = std::ranges::find_if(
-          facts.broken_keys,
-          [&, &t = table, &p = parent](const BrokenKeys& broken) { return broken.table == t && broken.parent == p; });
-      BrokenKeys& broken =
-          known != facts.broken_keys.end() ? *known : facts.broken_keys.emplace_back(BrokenKeys{table, parent, 0, {}});
-      ++broken.rows;
-      if (rowid && broken.first.size() < kFirstRows) broken.first.push_back(std::to_string(*rowid));
+  for (const std::string& table : names_from(s,
+                                             "SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0 "
+                                             "AND sql LIKE '%REFERENCES%' ORDER BY name")) {
+    try {
+      read_keys_of(s, table, facts);
+    } catch (const CorruptError&) {
+      throw;
+    } catch (const Error& error) {  // a parent without the columns, or without a unique index on them
+      facts.unknown_keys.push_back({.table = table, .reason = reason_of(error)});
     }
-  } catch (const SchemaError& error) {  // a parent without the columns, or without a unique index on them
-    facts.keys_error = reason_of(error);
-  } catch (const CorruptError&) {
-    throw;
-  } catch (const Error& error) {
-    facts.keys_error = reason_of(error);
+  }
+}
+
+void read_indexes_of(const Snapshot& s, const std::string& table, ContentFacts& facts) {
+  using Row = std::tuple<std::string, bool, std::string, bool>;
+  for (const auto& [name, is_unique, origin, is_partial] :
+       s.query<Row>("SELECT name, \"unique\", origin, partial FROM pragma_index_list(?) ORDER BY name", table)) {
+    IndexFacts index{.name = name,
+                     .table = table,
+                     .columns = {},
+                     .is_unique = is_unique,
+                     .is_partial = is_partial,
+                     .is_made_by_constraint = origin != "c"};
+    using Column = std::tuple<std::optional<std::string>, bool, std::string>;
+    for (const auto& [column, is_descending, collation] :
+         s.query<Column>("SELECT name, \"desc\", coll FROM pragma_index_xinfo(?) WHERE key = 1 ORDER BY seqno", name)) {
+      index.columns.push_back(column ? *column + (is_descending ? " desc " : " asc ") + collation : "");
+    }
+    facts.indexes.push_back(std::move(index));
   }
 }
 
 void read_indexes(const Snapshot& s, ContentFacts& facts) {
-  using Row = std::tuple<std::string, std::string, bool, std::string, bool>;
-  for (const auto& [name, table, is_unique, origin, is_partial] : s.query<Row>(
-           "SELECT i.name, m.name, i.\"unique\", i.origin, i.partial FROM sqlite_master m, pragma_index_list(m.name) i "
-           "WHERE m.type = 'table' ORDER BY m.name, i.name")) {
-    facts.indexes.push_back({.name = name,
-                             .table = table,
-                             .is_unique = is_unique,
-                             .is_partial = is_partial,
-                             .is_made_by_constraint = origin != "c"});
-  }
-  for (IndexFacts& index : facts.indexes) {
-    using Column = std::tuple<std::optional<std::string>, bool, std::string>;
-    for (const auto& [column, is_descending, collation] : s.query<Column>(
-             "SELECT name, \"desc\", coll FROM pragma_index_xinfo(?) WHERE key = 1 ORDER BY seqno", index.name)) {
-      index.columns.push_back(column ? *column + (is_descending ? " desc " : " asc ") + collation : "");
-    }
+  for (const std::string& table :
+       names_from(s, "SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0 ORDER BY name")) {
+    read_indexes_of(s, table, facts);
   }
 }
 
-void read_contents(const CheckOptions& options, const Database& database, ContentFacts& facts) {
+void read_contents(const CheckOptions& options, const Database& database, ContentFacts& facts) try {
   const auto stage = [&](const char* what) {
     if (options.on_stage) options.on_stage(what);
   };
+  database.read([&](const Snapshot& s) { read_settings(s, facts); });
+  stage("checking contents");
+  facts.integrity = check_integrity(database, facts.is_quick ? IntegrityDepth::quick : IntegrityDepth::full);
+  if (!facts.integrity.damage.empty()) return;
+  stage("checking foreign keys");
   database.read([&](const Snapshot& s) {
-    try {
-      read_settings(s, facts);
-      stage("checking contents");
-      read_damage(s, facts);
-      if (!facts.damage.empty()) return;
-      stage("checking foreign keys");
-      read_keys(s, facts);
-      read_indexes(s, facts);
-    } catch (const CorruptError& error) {
-      facts.damage.push_back(reason_of(error));
-    }
+    read_keys(s, facts);
+    read_indexes(s, facts);
   });
+  stage("checking the schema");
+  facts.faults = check_schema(database);
+} catch (const CorruptError& error) {
+  facts.integrity.damage.push_back(reason_of(error));
 }
 
 }  // namespace
@@ -195,6 +204,10 @@ std::optional<DatabaseHeader> parse_database_header(std::string_view bytes) {
   header.page_size = number_at(bytes, 16, 2);
   if (header.page_size == 1) header.page_size = kLargestPage;
   header.is_in_wal_mode = bytes[19] == 2;
+  header.format_to_write = static_cast<unsigned char>(bytes[18]);
+  header.format_to_read = static_cast<unsigned char>(bytes[19]);
+  header.schema_format = number_at(bytes, 44, 4);
+  header.writer_version = number_at(bytes, 96, 4);
   header.page_count = number_at(bytes, 28, 4);
   header.is_page_count_valid = header.page_count > 0 && number_at(bytes, 24, 4) == number_at(bytes, 92, 4);
   return header;
@@ -203,32 +216,24 @@ std::optional<DatabaseHeader> parse_database_header(std::string_view bytes) {
 CheckReport check_database(const CheckOptions& options) {
   CheckReport report{.file = options.file, .facts = look_at(options.file)};
   // An empty one is not opened: SQLite would delete a log or a journal that is beside it.
-  if (!report.facts.header) {
+  if (!report.facts.header || is_of_other_engine(*report.facts.header)) {
     report.findings = judge_file(report.facts);
     return report;
   }
   std::vector<CheckFinding> about_contents;
-  const auto cannot_be_read = [&](const Error& error, std::string advice) {
-    about_contents.push_back(
-        {Judgement::wrong, "contents", "they cannot be read: " + reason_of(error), {}, std::move(advice)});
-  };
   try {
     const Database database =
         Database::open(options.file, {.mode = OpenMode::read_only, .readers = 1, .page_cache = std::size_t{64} << 20U});
     ContentFacts facts{.is_quick = options.is_quick};
     read_contents(options, database, facts);
     about_contents = judge_contents(facts);
-    report.facts.is_read_whole = facts.damage.empty();
+    report.facts.is_read_whole = facts.integrity.damage.empty();
     report.contents = std::move(facts);
   } catch (const OpenError& error) {
-    if (error.code() == kCorrupt || error.code() == kNotADatabase) {
-      cannot_be_read(error, "restore a backup; or save what can be read: sqlite3 FILE .recover | sqlite3 NEW");
-    } else if (error.extended_code() == kReadOnlyRollback) {
-      cannot_be_read(error,
-                     "open it for writing once, which undoes the transaction: sqlite3 FILE 'PRAGMA user_version'");
-    } else {
-      throw;
-    }
+    const Refusal refusal{.code = error.code(), .extended_code = error.extended_code(), .reason = reason_of(error)};
+    std::optional<CheckFinding> finding = judge_refusal(report.facts, refusal, engine_version());
+    if (!finding) throw;
+    about_contents.push_back(*std::move(finding));
   }
   report.findings = judge_file(report.facts);
   for (CheckFinding& finding : about_contents) report.findings.push_back(std::move(finding));

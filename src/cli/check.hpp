@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <sqlane/integrity.hpp>
+#include <sqlane/schema_check.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +16,10 @@ namespace sqlane::cli {
 struct DatabaseHeader {
   std::uint32_t page_size = 0;
   bool is_in_wal_mode = false;
+  int format_to_write = 1;  // 1 and 2 are SQLite's
+  int format_to_read = 1;
+  std::uint32_t schema_format = 4;   // up to 4 are SQLite's
+  std::uint32_t writer_version = 0;  // of the SQLite that wrote it last: 3040001
   std::uint32_t page_count = 0;      // as it was last written
   bool is_page_count_valid = false;  // by a SQLite that keeps it
 };
@@ -21,7 +27,13 @@ inline constexpr std::size_t kDatabaseHeaderBytes = 100;
 // Nothing where these are no database's.
 [[nodiscard]] std::optional<DatabaseHeader> parse_database_header(std::string_view bytes);
 
-enum class Judgement : unsigned char { ok, notable, wrong };
+enum class Judgement : unsigned char {
+  ok,
+  notable,
+  warning,     // something fails when it is used, or can be changed by those who should not; nothing is damaged
+  unreadable,  // not by this SQLite, which says nothing of whether it is damaged
+  wrong,       // damaged
+};
 
 struct CheckFinding {
   Judgement judgement = Judgement::ok;
@@ -61,6 +73,11 @@ struct IndexFacts {
   bool is_made_by_constraint = false;  // it cannot be dropped
 };
 
+struct UnknownKeys {
+  std::string table;
+  std::string reason;  // why they could not be checked
+};
+
 struct BrokenKeys {
   std::string table;
   std::string parent;
@@ -80,15 +97,28 @@ struct ContentFacts {
   std::int64_t user_version = 0;
   std::uint64_t tables = 0;
   bool is_quick = false;
-  std::vector<std::string> damage{};  // messages of integrity_check
+  IntegrityReport integrity{};
   std::vector<BrokenKeys> broken_keys{};
-  std::string keys_error{};  // why they could not be checked
+  std::vector<UnknownKeys> unknown_keys{};
+  std::vector<SchemaFault> faults{};
   std::vector<IndexFacts> indexes{};
+};
+
+// Why SQLite refused to read a file.
+struct Refusal {
+  int code = 0;  // https://sqlite.org/rescode.html
+  int extended_code = 0;
+  std::string reason;  // SQLite's words
 };
 
 // Pure.
 [[nodiscard]] std::vector<CheckFinding> judge_file(const FileFacts& facts);
 [[nodiscard]] std::vector<CheckFinding> judge_contents(const ContentFacts& facts);
+// Nothing where it is not the file that is the reason. `engine_version` as SQLITE_VERSION_NUMBER.
+[[nodiscard]] std::optional<CheckFinding> judge_refusal(const FileFacts& facts, const Refusal& refusal,
+                                                        std::uint32_t engine_version);
+// Whether it is of a kind that only a newer or another engine reads.
+[[nodiscard]] bool is_of_other_engine(const DatabaseHeader& header);
 // Indexes that another one of the same table makes superfluous, each with that.
 [[nodiscard]] std::vector<std::pair<std::string, std::string>> find_doubled(const std::vector<IndexFacts>& indexes);
 

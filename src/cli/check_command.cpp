@@ -16,6 +16,17 @@ struct CheckArguments {
   bool is_json = false;
 };
 
+int exit_code_of(Judgement judgement) {
+  switch (judgement) {
+    case Judgement::ok:
+    case Judgement::notable: return kExitSuccess;
+    case Judgement::unreadable: return kExitFailure;
+    case Judgement::warning:
+    case Judgement::wrong: return kExitFindings;
+  }
+  return kExitFailure;
+}
+
 int check(const CheckArguments& arguments, Console& console) {
   CheckOptions options{.file = arguments.file, .is_quick = arguments.is_quick};
   CheckReport report;
@@ -31,7 +42,7 @@ int check(const CheckArguments& arguments, Console& console) {
   } else {
     console.out << format_check(report, console);
   }
-  return report.judgement() == Judgement::wrong ? kExitFindings : kExitSuccess;
+  return exit_code_of(report.judgement());
 }
 
 }  // namespace
@@ -41,7 +52,11 @@ void add_check(CLI::App& app, Run& run) {
   CLI::App* const command = app.add_subcommand(
       "check",
       "Looks for damage, broken foreign keys and what else needs a person, and says what to do. Changes nothing.");
-  command->footer("Example: sqlane check app.db");
+  command->footer(
+      "Example: sqlane check app.db\n"
+      "WRONG means damage alone; WARNING what fails when it is used. Both exit with 3, and with 1 what this SQLite "
+      "cannot "
+      "read.");
   command->add_option("FILE", arguments->file, "The database")->required();
   command->add_flag("--quick", arguments->is_quick, "Does not compare indexes with their tables (PRAGMA quick_check)");
   command->add_flag("--json", arguments->is_json, "JSON alone on standard output");

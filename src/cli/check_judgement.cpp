@@ -1,11 +1,15 @@
 #include <algorithm>
+#include <array>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <iterator>
+#include <string_view>
 #include <utility>
 
 #include "cli/check.hpp"
 #include "cli/format.hpp"
 #include "cli/sql_name.hpp"
+#include "cli/version.hpp"
 
 // What a check makes of what it has seen. Pure.
 namespace sqlane::cli {
@@ -25,6 +29,32 @@ constexpr const char* kContents = "contents";
 constexpr const char* kKeys = "foreign keys";
 constexpr const char* kSpace = "space";
 constexpr const char* kIndexes = "indexes";
+constexpr const char* kSchema = "schema";
+
+// Where damage is, Debian's .recover makes an empty database and .dump ends with a ROLLBACK; both exit with 0.
+constexpr const char* kSaving =
+    "restore a backup; or save what can be read: sqlite3 FILE .dump | sed '$s/^ROLLBACK.*/COMMIT;/' | sqlite3 NEW, and "
+    "look whether NEW has the tables and about the rows that were there; .recover instead of .dump finds more, but "
+    "takes a sqlite3 built with it";
+constexpr const char* kOpeningThere = "open it there; nothing is said of damage";
+
+// https://sqlite.org/rescode.html
+constexpr int kError = 1;
+constexpr int kCorrupt = 11;
+constexpr int kNotADatabase = 26;
+constexpr int kReadOnlyRollback = 776;
+
+// https://sqlite.org/fileformat2.html
+constexpr int kNewestFormat = 2;
+constexpr std::uint32_t kNewestSchemaFormat = 4;
+
+CheckFinding judge_engine(const DatabaseHeader& header) {
+  const std::string format =
+      header.format_to_read > kNewestFormat
+          ? fmt::format("its format is {}, those of SQLite are 1 and 2", header.format_to_read)
+          : fmt::format("its schema has format {}, those of SQLite are 1 to 4", header.schema_format);
+  return {Judgement::unreadable, kFile, "it was made by a newer or another engine: " + format, {}, kOpeningThere};
+}
 
 CheckFinding judge_size(const FileFacts& facts) {
   if (facts.bytes == 0) {
@@ -37,6 +67,7 @@ CheckFinding judge_size(const FileFacts& facts) {
             {},
             "it is another program's, encrypted, or its beginning was overwritten; restore it from a backup"};
   }
+  if (is_of_other_engine(*facts.header)) return judge_engine(*facts.header);
   const std::uint64_t expected = std::uint64_t{facts.header->page_count} * facts.header->page_size;
   // What is in a log need not be in the file yet, and of a transaction that goes on
   // the first page comes before those behind the end. Nor were size and header
@@ -49,6 +80,13 @@ CheckFinding judge_size(const FileFacts& facts) {
             {},
             "copying it was not finished, or the disk was full; copy it again, or restore it from a backup"};
   }
+  if (facts.header->format_to_write > kNewestFormat) {
+    return {Judgement::notable,
+            kFile,
+            fmt::format("this SQLite can only read it: its format for writing is {}", facts.header->format_to_write),
+            {},
+            "it was made by a newer or another engine: change it there"};
+  }
   return {Judgement::ok, kFile, "an SQLite database, as long as it says"};
 }
 
@@ -56,7 +94,7 @@ CheckFinding judge_access(std::uint32_t mode) {
   constexpr std::uint32_t kOthersRead = 04;
   constexpr std::uint32_t kOthersWrite = 02;
   if ((mode & kOthersWrite) != 0) {
-    return {Judgement::wrong,
+    return {Judgement::warning,
             kAccess,
             fmt::format("every user of this computer can change it (mode {:03o})", mode),
             {},
@@ -137,24 +175,42 @@ CheckFinding judge_journal(const FileFacts& facts) {
 
 CheckFinding judge_damage(const ContentFacts& facts) {
   const char* const check = facts.is_quick ? "quick_check" : "integrity_check";
-  if (facts.damage.empty()) {
-    return {Judgement::ok, kContents,
-            fmt::format("{} {}, {} found nothing", facts.tables, facts.tables == 1 ? "table" : "tables", check)};
+  if (!facts.integrity.damage.empty()) {
+    return {Judgement::wrong, kContents, fmt::format("{} found damage", check), facts.integrity.damage, kSaving};
   }
-  return {Judgement::wrong, kContents, fmt::format("{} found damage", check), facts.damage,
-          "restore a backup; or save what can be read: sqlite3 FILE .recover | sqlite3 NEW"};
+  std::string text =
+      fmt::format("{} {}, {} found nothing", facts.tables, facts.tables == 1 ? "table" : "tables", check);
+  if (facts.integrity.unchecked.empty()) return {Judgement::ok, kContents, std::move(text)};
+  std::vector<std::string> details;
+  for (const auto& [table, reason] : facts.integrity.unchecked) {
+    // Without a name: the whole, because of those that follow.
+    if (!table.empty()) details.push_back(fmt::format("{}: {}", table, reason));
+  }
+  return {Judgement::notable, kContents,
+          fmt::format("{}, as far as it can look: of {} it reads only the pages, and free pages are not looked at",
+                      text, details.size() == 1 ? "one table" : fmt::format("{} tables", details.size())),
+          std::move(details),
+          "what is missing belongs to the program that made the file; PRAGMA integrity_check there checks the rest"};
+}
+
+std::string describe(const SchemaFault& fault) {
+  const std::string what = fmt::format("{} {}", to_string(fault.type), fault.name);
+  const bool is_of_table = fault.type == SchemaObjectType::index || fault.type == SchemaObjectType::trigger;
+  return fmt::format("{}{}: {}: {}", what, is_of_table ? " on " + fault.table : "", fmt::join(fault.statements, ", "),
+                     fault.message);
+}
+
+std::vector<std::string> describe_all(const std::vector<SchemaFault>& faults, SchemaFault::Kind kind) {
+  std::vector<std::string> lines;
+  for (const SchemaFault& fault : faults) {
+    if (fault.kind == kind) lines.push_back(describe(fault));
+  }
+  return lines;
 }
 
 CheckFinding judge_keys(const ContentFacts& facts) {
-  if (!facts.keys_error.empty()) {
-    return {Judgement::wrong,
-            kKeys,
-            "they cannot be checked: " + facts.keys_error,
-            {},
-            "the parent's columns need a primary key or a unique index"};
-  }
-  if (facts.broken_keys.empty()) return {Judgement::ok, kKeys, "each refers to a row that is there"};
   std::vector<std::string> details;
+  std::vector<std::string> advice;
   std::uint64_t rows = 0;
   for (const BrokenKeys& broken : facts.broken_keys) {
     rows += broken.rows;
@@ -165,9 +221,45 @@ CheckFinding judge_keys(const ContentFacts& facts) {
     }
     details.push_back(std::move(line));
   }
-  return {Judgement::wrong, kKeys,
-          fmt::format("{} {} to rows that are not there", rows, rows == 1 ? "refers" : "refer"), std::move(details),
-          "delete these rows, or add those that they refer to"};
+  std::vector<std::string> texts;
+  if (rows > 0) {
+    texts.push_back(fmt::format("{} {} to rows that are not there", rows, rows == 1 ? "refers" : "refer"));
+    advice.emplace_back("delete these rows, or add those that they refer to");
+  }
+  std::vector<std::string> failing = describe_all(facts.faults, SchemaFault::Kind::foreign_key);
+  for (const UnknownKeys& unknown : facts.unknown_keys) {
+    failing.push_back(fmt::format("those of {} cannot be checked: {}", unknown.table, unknown.reason));
+  }
+  if (!failing.empty()) {
+    texts.emplace_back("some do not fit what they refer to");
+    advice.emplace_back(
+        "a key needs the table that it names, with a primary key or a unique index on just these columns; as long as "
+        "it "
+        "has none, rows can be changed only with foreign keys off");
+  }
+  std::ranges::move(failing, std::back_inserter(details));
+  if (texts.empty()) return {Judgement::ok, kKeys, "each refers to a row that is there"};
+  return {Judgement::warning, kKeys, fmt::format("{}", fmt::join(texts, "; ")), std::move(details),
+          fmt::format("{}", fmt::join(advice, "; "))};
+}
+
+// What fails when it is used.
+std::vector<CheckFinding> judge_schema(const ContentFacts& facts) {
+  std::vector<CheckFinding> findings;
+  const auto add = [&](SchemaFault::Kind kind, Judgement judgement, const char* text, const char* advice) {
+    std::vector<std::string> details = describe_all(facts.faults, kind);
+    if (!details.empty()) findings.push_back({judgement, kSchema, text, std::move(details), advice});
+  };
+  using Kind = SchemaFault::Kind;
+  add(Kind::missing_extension, Judgement::notable, "parts need a function, a collation or a module that is not here",
+      "it belongs to the program that made the file, or to a newer SQLite: what needs it works there alone");
+  add(Kind::quoted_text, Judgement::warning, "a string stands in double quotes, which are those of a name",
+      "make these anew with the string in single quotes; or Options::sql.double_quoted_strings, as other programs "
+      "have it");
+  add(Kind::other, Judgement::warning, "parts fail when they are used",
+      "they no longer fit the tables: drop them, or make them anew");
+  if (findings.empty()) findings.push_back({Judgement::ok, kSchema, "all of it can be used"});
+  return findings;
 }
 
 CheckFinding judge_space(const ContentFacts& facts) {
@@ -219,7 +311,63 @@ bool is_doubled_by(const IndexFacts& index, const IndexFacts& other) {
   return !is_mutual || other.name < index.name;
 }
 
+constexpr std::string_view kMalformedSchema = "malformed database schema (";
+
+// SQLite's parser does not know what a text of the schema has. That the text was cut off is no such case.
+bool is_of_unknown_syntax(std::string_view reason) {
+  if (!reason.starts_with(kMalformedSchema)) return false;
+  return std::ranges::any_of(std::array<std::string_view, 4>{": syntax error", "unrecognized token: ",
+                                                             "unknown table option: ", "unknown datatype for "},
+                             [&](std::string_view part) { return reason.find(part) != std::string_view::npos; });
+}
+
+// Where the pages are is the same to all versions.
+bool is_of_page(std::string_view reason) {
+  return reason.find(") - ") == std::string_view::npos || reason.find("invalid rootpage") != std::string_view::npos ||
+         reason.find("orphan index") != std::string_view::npos;
+}
+
+CheckFinding judge_foreign_schema(std::uint32_t writer, const std::string& reason, std::uint32_t engine) {
+  const bool is_newer = writer > engine;
+  return {Judgement::unreadable,
+          kContents,
+          fmt::format("they were made by {}: {}",
+                      is_newer ? fmt::format("SQLite {}, and this is {}", format_engine_version(writer),
+                                             format_engine_version(engine))
+                               : "a newer or another engine",
+                      reason),
+          {},
+          is_newer ? kOpeningThere
+                   : "open it there; if no other engine had it, the text of its schema is damaged: restore a backup"};
+}
+
 }  // namespace
+
+bool is_of_other_engine(const DatabaseHeader& header) {
+  return header.format_to_read > kNewestFormat || header.schema_format > kNewestSchemaFormat;
+}
+
+std::optional<CheckFinding> judge_refusal(const FileFacts& facts, const Refusal& refusal,
+                                          std::uint32_t engine_version) {
+  const std::uint32_t writer = facts.header ? facts.header->writer_version : 0;
+  const std::string unreadable = "they cannot be read: " + refusal.reason;
+  if (refusal.extended_code == kReadOnlyRollback) {
+    return CheckFinding{Judgement::warning,
+                        kContents,
+                        unreadable,
+                        {},
+                        "open it for writing once, which undoes the transaction: sqlite3 FILE 'PRAGMA user_version'"};
+  }
+  const bool is_schema = refusal.reason.starts_with(kMalformedSchema);
+  if ((refusal.code == kCorrupt || refusal.code == kError) && is_schema &&
+      (is_of_unknown_syntax(refusal.reason) || (writer > engine_version && !is_of_page(refusal.reason)))) {
+    return judge_foreign_schema(writer, refusal.reason, engine_version);
+  }
+  if (refusal.code == kCorrupt || refusal.code == kNotADatabase) {
+    return CheckFinding{Judgement::wrong, kContents, unreadable, {}, kSaving};
+  }
+  return std::nullopt;
+}
 
 std::vector<std::pair<std::string, std::string>> find_doubled(const std::vector<IndexFacts>& indexes) {
   std::vector<std::pair<std::string, std::string>> doubled;
@@ -241,8 +389,9 @@ std::vector<CheckFinding> judge_file(const FileFacts& facts) {
 
 std::vector<CheckFinding> judge_contents(const ContentFacts& facts) {
   std::vector<CheckFinding> findings{judge_damage(facts)};
-  if (!facts.damage.empty()) return findings;  // what else it says need not be so
+  if (!facts.integrity.damage.empty()) return findings;  // what else it says need not be so
   findings.push_back(judge_keys(facts));
+  for (CheckFinding& finding : judge_schema(facts)) findings.push_back(std::move(finding));
   findings.push_back(judge_space(facts));
   findings.push_back(judge_indexes(facts));
   return findings;

@@ -1,7 +1,9 @@
 #include "cli/check_report.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "cli/format.hpp"
@@ -20,6 +22,8 @@ Word word_for(Judgement judgement) {
   switch (judgement) {
     case Judgement::ok: return {"ok", "ok", Color::green};
     case Judgement::notable: return {"worth knowing", "notable", Color::yellow};
+    case Judgement::warning: return {"WARNING", "warning", Color::yellow};
+    case Judgement::unreadable: return {"not readable", "unreadable", Color::yellow};
     case Judgement::wrong: return {"WRONG", "wrong", Color::red};
   }
   return {"", "", Color::none};
@@ -59,13 +63,19 @@ std::string summary(const CheckReport& report) {
   const auto count = [&](Judgement judgement) {
     return std::ranges::count(report.findings, judgement, &CheckFinding::judgement);
   };
-  const auto wrong = count(Judgement::wrong);
-  const auto notable = count(Judgement::notable);
-  if (wrong == 0 && notable == 0) return "Nothing is wrong with it.";
-  if (wrong == 0)
-    return fmt::format("Nothing is wrong with it; {} worth knowing.",
-                       notable == 1 ? "one thing is" : fmt::format("{} things are", notable));
-  return wrong == 1 ? "One thing is wrong." : fmt::format("{} things are wrong.", wrong);
+  const auto things = [](auto number, const char* what) {
+    return number == 1 ? fmt::format("one thing is {}", what) : fmt::format("{} things are {}", number, what);
+  };
+  std::vector<std::string> parts;
+  if (const auto wrong = count(Judgement::wrong)) parts.push_back(things(wrong, "damaged"));
+  if (count(Judgement::unreadable) > 0) parts.emplace_back("this SQLite cannot read it");
+  const auto warnings = count(Judgement::warning);
+  if (parts.empty()) parts.emplace_back(warnings == 0 ? "nothing is wrong with it" : "nothing is damaged");
+  if (warnings > 0) parts.push_back(things(warnings, "to be mended"));
+  if (const auto notable = count(Judgement::notable)) parts.push_back(things(notable, "worth knowing"));
+  std::string text = fmt::format("{}.", fmt::join(parts, "; "));
+  text.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(text.front())));
+  return text;
 }
 
 }  // namespace

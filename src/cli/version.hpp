@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace sqlane::cli {
@@ -8,5 +9,10 @@ namespace sqlane::cli {
 [[nodiscard]] std::string version();
 // As --version says it, with SQLite's.
 [[nodiscard]] std::string version_line();
+// Of SQLite, as its files keep it: 3040001.
+[[nodiscard]] std::uint32_t engine_version();
+
+// "3.40.1" of 3040001.
+[[nodiscard]] std::string format_engine_version(std::uint32_t version);
 
 }  // namespace sqlane::cli

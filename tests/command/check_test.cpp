@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <sys/stat.h>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "support/expect_error.hpp"
 #include "support/files.hpp"
 #include "support/foreign_connection.hpp"
+#include "support/own_parts.hpp"
 #include "support/permissions.hpp"
 #include "support/sample_notes.hpp"
 #include "support/temporary_folder.hpp"
@@ -34,6 +36,16 @@ using testing::write_bytes;
 CheckFinding about(const std::vector<CheckFinding>& findings, const std::string& subject) {
   const auto found = std::ranges::find(findings, subject, &CheckFinding::subject);
   return found == findings.end() ? CheckFinding{Judgement::ok, subject, "(nothing was said about it)"} : *found;
+}
+
+// What is said, without the ends of lines that its place on a screen takes.
+std::string unwrapped(const std::string& text) {
+  std::string flat;
+  for (const char c : text) {
+    const bool is_blank = c == ' ' || c == '\n';
+    if (!is_blank || flat.empty() || flat.back() != ' ') flat += is_blank ? ' ' : c;
+  }
+  return flat;
 }
 
 constexpr std::uint64_t kMegabyte = 1U << 20U;
@@ -90,7 +102,11 @@ TEST(CheckJudgement, OfAFile) {
       {"private", sound, "access", Judgement::ok},
       {"of a group", with([](FileFacts& f) { f.mode = 0660; }), "access", Judgement::ok},
       {"read by all", with([](FileFacts& f) { f.mode = 0644; }), "access", Judgement::notable},
-      {"written by all", with([](FileFacts& f) { f.mode = 0666; }), "access", Judgement::wrong},
+      {"written by all", with([](FileFacts& f) { f.mode = 0666; }), "access", Judgement::warning},
+      {"of another engine", with([](FileFacts& f) { f.header->format_to_read = 255; }), "file", Judgement::unreadable},
+      {"with a schema of another engine", with([](FileFacts& f) { f.header->schema_format = 5; }), "file",
+       Judgement::unreadable},
+      {"that can only be read", with([](FileFacts& f) { f.header->format_to_write = 3; }), "file", Judgement::notable},
       {"no log", sound, "write-ahead log", Judgement::ok},
       {"a small log", with_log(8192, LogState::readable), "write-ahead log", Judgement::ok},
       {"after a crash", with_log(8192, LogState::readable, false), "write-ahead log", Judgement::notable},
@@ -127,17 +143,69 @@ TEST(CheckJudgement, OfContents) {
     return about(judge_contents(facts), subject).judgement;
   };
   const auto nothing = [](ContentFacts&) {};
-  for (const char* subject : {"contents", "foreign keys", "space", "indexes"}) {
+  for (const char* subject : {"contents", "foreign keys", "schema", "space", "indexes"}) {
     EXPECT_EQ(judge(subject, nothing), Judgement::ok) << subject;
   }
-  EXPECT_EQ(judge("contents", [](ContentFacts& f) { f.damage = {"row 1 missing"}; }), Judgement::wrong);
-  EXPECT_EQ(judge("foreign keys", [](ContentFacts& f) { f.broken_keys = {{"a", "b", 1, {}}}; }), Judgement::wrong);
-  EXPECT_EQ(judge("foreign keys", [](ContentFacts& f) { f.keys_error = "mismatch"; }), Judgement::wrong);
+  EXPECT_EQ(judge("contents", [](ContentFacts& f) { f.integrity.damage = {"row 1 missing"}; }), Judgement::wrong);
+  EXPECT_EQ(judge("contents",
+                  [](ContentFacts& f) {
+                    f.integrity.unchecked = {{"t", "no such function: f"}};
+                  }),
+            Judgement::notable);
+  EXPECT_EQ(judge("foreign keys", [](ContentFacts& f) { f.broken_keys = {{"a", "b", 1, {}}}; }), Judgement::warning);
+  EXPECT_EQ(judge("foreign keys", [](ContentFacts& f) { f.unknown_keys = {{"a", "mismatch"}}; }), Judgement::warning);
+  using Kind = SchemaFault::Kind;
+  const std::vector<std::tuple<Kind, const char*, Judgement>> faults{
+      {Kind::missing_extension, "schema", Judgement::notable},
+      {Kind::quoted_text, "schema", Judgement::warning},
+      {Kind::other, "schema", Judgement::warning},
+      {Kind::foreign_key, "foreign keys", Judgement::warning}};
+  for (const auto& [kind, subject, judgement] : faults) {
+    EXPECT_EQ(judge(subject, [&, &k = kind](ContentFacts& f) { f.faults = {{.kind = k, .name = "n"}}; }), judgement);
+  }
   EXPECT_EQ(judge("space", [](ContentFacts& f) { f.free_pages = 2500; }), Judgement::notable);
   EXPECT_EQ(judge("space", [](ContentFacts& f) { f.free_pages = 2499; }), Judgement::ok);
   EXPECT_EQ(judge("space", [](ContentFacts& f) { f.page_count = f.free_pages = 100; }), Judgement::ok)
       << "it is little";
   EXPECT_EQ(judge("space", [](ContentFacts& f) { f.page_size = 1024; }), Judgement::notable);
+}
+
+// What only a newer engine reads is not damaged; what is damaged is not another engine's.
+TEST(CheckJudgement, OfARefusal) {
+  struct Case {
+    int code;
+    const char* reason;
+    std::uint32_t writer;
+    std::optional<Judgement> judgement;
+  };
+  constexpr std::uint32_t kEngine = 3'040'001;
+  constexpr std::uint32_t kNewer = 3'046'000;
+  const std::vector<Case> cases{
+      {11, "malformed database schema (v) - near \"ORDER\": syntax error", kEngine, Judgement::unreadable},
+      {11, "malformed database schema (v) - unrecognized token: \"1_000\"", kEngine, Judgement::unreadable},
+      {1, "malformed database schema (t) - unknown table option: RANDOM", kEngine, Judgement::unreadable},
+      {11, "malformed database schema (t) - unknown datatype for t.x: \"U\"", kEngine, Judgement::unreadable},
+      {11, "malformed database schema (t) - incomplete input", kEngine, Judgement::wrong},
+      {11, "malformed database schema (t) - table t already exists", kEngine, Judgement::wrong},
+      {11, "malformed database schema (t) - anything", kNewer, Judgement::unreadable},
+      {11, "malformed database schema (t) - invalid rootpage", kNewer, Judgement::wrong},
+      {11, "malformed database schema (i) - orphan index", kNewer, Judgement::wrong},
+      {11, "malformed database schema (?)", kNewer, Judgement::wrong},
+      {11, "database disk image is malformed", kNewer, Judgement::wrong},
+      {26, "file is not a database", kEngine, Judgement::wrong},
+      {8, "attempt to write a readonly database", kEngine, Judgement::warning},
+      {10, "disk I/O error", kEngine, std::nullopt}};
+  for (const Case& tested : cases) {
+    FileFacts facts{.bytes = kMegabyte, .header = kHeader};
+    facts.header->writer_version = tested.writer;
+    const auto finding = judge_refusal(
+        facts, {.code = tested.code, .extended_code = tested.code == 8 ? 776 : tested.code, .reason = tested.reason},
+        kEngine);
+    ASSERT_EQ(finding.has_value(), tested.judgement.has_value()) << tested.reason;
+    if (!finding) continue;
+    EXPECT_EQ(finding->judgement, *tested.judgement) << tested.reason;
+    EXPECT_TRUE(mentions(finding->text, tested.reason)) << finding->text;
+  }
 }
 
 TEST(CheckJudgement, CountsBrokenKeysByTableAndNamesTheFirst) {
@@ -327,14 +395,124 @@ TEST_F(Check, CountsRowsThatReferToNothing) {
   }
   Outcome outcome = check();
   EXPECT_EQ(outcome.code, kExitFindings);
-  EXPECT_TRUE(mentions(outcome.out, "cannot be checked: foreign key mismatch")) << outcome.out;
+  EXPECT_TRUE(mentions(unwrapped(outcome.out), "those of tag cannot be checked: foreign key mismatch")) << outcome.out;
+  EXPECT_TRUE(mentions(unwrapped(outcome.out), "table note: UPDATE, DELETE: foreign key mismatch")) << outcome.out;
+  EXPECT_FALSE(mentions(unwrapped(outcome.out), "WRONG")) << outcome.out;
   {
     ForeignConnection other(file);
     other.ask("ALTER TABLE tag DROP COLUMN label");
   }
   outcome = check();
   EXPECT_EQ(outcome.code, kExitFindings);
-  EXPECT_TRUE(mentions(outcome.out, "2 of tag to note: rowid 2, 3")) << outcome.out;
+  EXPECT_TRUE(mentions(unwrapped(outcome.out), "2 of tag to note: rowid 2, 3")) << outcome.out;
+}
+
+TEST_F(Check, GoesOnAfterAKeyThatFitsNothing) {
+  {
+    ForeignConnection other(file);
+    other.ask("CREATE TABLE a (label TEXT REFERENCES note(title))");
+    other.ask("CREATE TABLE b (note INTEGER REFERENCES note)");
+    other.ask("INSERT INTO b VALUES (7777)");
+  }
+  const Outcome outcome = check();
+  EXPECT_TRUE(mentions(unwrapped(outcome.out), "1 of b to note: rowid 1")) << outcome.out;
+  EXPECT_TRUE(mentions(unwrapped(outcome.out), "those of a cannot be checked")) << outcome.out;
+}
+
+// Turso's files, and those of a format that is to come.
+TEST_F(Check, CallsAFileOfAnotherEngineNoDamage) {
+  std::string bytes = bytes_of(file);
+  bytes[18] = bytes[19] = '\xff';
+  write_bytes(file, bytes);
+  const Outcome outcome = check();
+  EXPECT_EQ(outcome.code, kExitFailure) << outcome.out;
+  EXPECT_TRUE(mentions(unwrapped(outcome.out), "made by a newer or another engine")) << outcome.out;
+  EXPECT_FALSE(mentions(unwrapped(outcome.out), "WRONG")) << outcome.out;
+  EXPECT_EQ(nlohmann::json::parse(check({"--json"}).out)["judgement"], "unreadable");
+}
+
+TEST_F(Check, CallsASchemaOfANewerEngineNoDamage) {
+  {
+    ForeignConnection other(file);
+    other.ask("PRAGMA journal_mode=DELETE");
+    other.ask("CREATE VIEW titles AS SELECT group_concat(title, 'and more') FROM note");
+  }
+  std::string bytes = bytes_of(file);
+  const std::string known = "title, 'and more'";
+  bytes.replace(bytes.find(known), known.size(), "title ORDER BY id");
+  write_bytes(file, bytes);
+  const Outcome outcome = check();
+  EXPECT_EQ(outcome.code, kExitFailure) << outcome.out;
+  EXPECT_TRUE(mentions(unwrapped(outcome.out), "made by a newer or another engine")) << outcome.out;
+  EXPECT_TRUE(mentions(unwrapped(outcome.out), "syntax error")) << outcome.out;
+  EXPECT_FALSE(mentions(unwrapped(outcome.out), "WRONG")) << outcome.out;
+}
+
+// As another program leaves it that has a collation and a function of its own.
+void add_own_parts(const fs::path& file) {
+  ForeignConnection other(file);
+  testing::add_own_parts(other);
+  other.ask("CREATE TABLE word (text TEXT COLLATE german)");
+  other.ask("CREATE INDEX word_text ON word (text)");
+  other.ask("CREATE TABLE parcel (size CHECK (weight(size) > 0))");
+  other.ask("CREATE INDEX parcel_weight ON parcel (weight(size))");
+  other.ask("INSERT INTO word VALUES ('a'), ('b')");
+  other.ask("INSERT INTO parcel VALUES (1)");
+}
+
+TEST_F(Check, ChecksTheRestOfAFileWithPartsOfItsOwnProgram) {
+  add_own_parts(file);
+  const Outcome outcome = check();
+  EXPECT_EQ(outcome.code, kExitSuccess) << outcome.out << outcome.err;
+  for (const char* text :
+       {"3 tables, integrity_check found nothing", "word: no such collation sequence: german",
+        "parcel: unknown function: weight", "table parcel: CHECK, INSERT, UPDATE: no such function: weight",
+        "index parcel_weight on parcel: INSERT, UPDATE: no such function: weight", "space", "indexes"}) {
+    EXPECT_TRUE(mentions(unwrapped(outcome.out), text)) << text << "\n" << outcome.out;
+  }
+}
+
+TEST_F(Check, FindsDamageInAFileWithPartsOfItsOwnProgram) {
+  add_own_parts(file);
+  std::string bytes = bytes_of(file);
+  std::fill(bytes.begin() + 100'000, bytes.begin() + 130'000, '\x5a');
+  write_bytes(file, bytes);
+  const Outcome outcome = check();
+  EXPECT_EQ(outcome.code, kExitFindings) << outcome.out << outcome.err;
+  EXPECT_TRUE(mentions(outcome.out, "integrity_check found damage")) << outcome.out;
+}
+
+TEST_F(Check, NamesWhatWouldFailAtItsFirstUse) {
+  {
+    ForeignConnection other(file);
+    other.ask("CREATE VIEW quoted AS SELECT \"text\" AS t FROM note");
+    other.ask("CREATE TRIGGER lost AFTER DELETE ON note BEGIN INSERT INTO nowhere VALUES (1); END");
+  }
+  const Outcome outcome = check();
+  EXPECT_EQ(outcome.code, kExitFindings) << outcome.out;
+  EXPECT_TRUE(mentions(unwrapped(outcome.out), "view quoted: SELECT: no such column: text")) << outcome.out;
+  EXPECT_TRUE(mentions(unwrapped(outcome.out), "Options::sql.double_quoted_strings")) << outcome.out;
+  EXPECT_TRUE(mentions(unwrapped(outcome.out), "trigger lost on note: DELETE: no such table: main.nowhere"))
+      << outcome.out;
+  EXPECT_TRUE(mentions(unwrapped(outcome.out), "Nothing is damaged; 2 things are to be mended")) << outcome.out;
+  EXPECT_FALSE(mentions(unwrapped(outcome.out), "WRONG")) << outcome.out;
+}
+
+TEST_F(Check, AdvisesASalvageThatWorks) {
+  std::string bytes = bytes_of(file);
+  std::fill(bytes.begin() + 32'768, bytes.begin() + 36'864, '\x5a');
+  write_bytes(file, bytes);
+  const Outcome outcome = check();
+  EXPECT_TRUE(mentions(unwrapped(outcome.out), "sqlite3 FILE .dump | sed '$s/^ROLLBACK.*/COMMIT;/' | sqlite3"))
+      << outcome.out;
+  // The three commands, one by one.
+  std::string dump = testing::run_in_shell(file, ".dump").output;
+  const std::size_t last = dump.rfind("\nROLLBACK");
+  ASSERT_NE(last, std::string::npos) << "of damage, SQLite's shell makes nothing at all: the advice can be shorter";
+  ForeignConnection saved(folder / "new.db");
+  saved.run(dump.substr(0, last) + "\nCOMMIT;");
+  EXPECT_GT(std::stoi(saved.ask("SELECT count(*) FROM note")), 200) << "of 300, without those of a page";
+  EXPECT_EQ(saved.ask("PRAGMA integrity_check"), "ok");
 }
 
 TEST_F(Check, ReadsALogThatACrashHasLeft) {
@@ -355,6 +533,7 @@ TEST_F(Check, ReadsALogThatACrashHasLeft) {
   EXPECT_TRUE(mentions(outcome.out, "2 tables")) << outcome.out;
   EXPECT_EQ(bytes_of(folder / "crashed.db"), bytes);
   EXPECT_EQ(bytes_of(folder / "crashed.db-wal"), log);
+  EXPECT_FALSE(fs::exists(folder / "crashed.db-shm")) << "it was not there before";
 }
 
 TEST_F(Check, KnowsALogThatIsNone) {
@@ -406,7 +585,7 @@ TEST_F(Check, TellsAllInJsonAlone) {
   EXPECT_EQ(json["bytes"], fs::file_size(file));
   EXPECT_EQ(json["settings"]["page_size"], 4096);
   EXPECT_EQ(json["settings"]["journal_mode"], "wal");
-  ASSERT_EQ(json["findings"].size(), 8U);
+  ASSERT_EQ(json["findings"].size(), 9U);
   for (const auto& finding : json["findings"]) EXPECT_EQ(finding["judgement"], "ok") << finding.dump();
 }
 

@@ -122,10 +122,10 @@ TEST_F(StatsOfAFile, LeaveItAsItWas) {
 }
 
 TEST(PageCache, HoldsAllPagesWithWhatIsKeptBesideThem) {
-  constexpr std::uint64_t kMiB = 1U << 20U;
-  EXPECT_EQ(page_cache_for(0, 4096), kMiB);
-  EXPECT_EQ(page_cache_for(256, 4096), 2 * kMiB);  // 1 MiB of pages alone
-  EXPECT_EQ(page_cache_for(2022, 4096), 9 * kMiB);
+  constexpr std::uint64_t kMebibyte = 1U << 20U;
+  EXPECT_EQ(page_cache_for(0, 4096), kMebibyte);
+  EXPECT_EQ(page_cache_for(256, 4096), 2 * kMebibyte);  // 1 MiB of pages alone
+  EXPECT_EQ(page_cache_for(2022, 4096), 9 * kMebibyte);
 }
 
 }  // namespace

@@ -74,11 +74,12 @@ TEST_F(StatsCommand, WatchesOnTheOtherScreenOfATerminalAndLeavesWhatItSawLast) {
 
 TEST_F(StatsCommand, RefusesInOneLineWhatItCannotRead) {
   std::ofstream(folder / "letter.txt") << std::string(4096, 'x');
-  struct Case {
+  struct RefusedCase {
     std::string file, reason;
   };
-  for (const auto& [name, reason] : {Case{folder / "missing.db", "No such file"}, Case{folder.path(), "is a directory"},
-                                     Case{folder / "letter.txt", "is not a database"}}) {
+  for (const auto& [name, reason] :
+       {RefusedCase{folder / "missing.db", "No such file"}, RefusedCase{folder.path(), "is a directory"},
+        RefusedCase{folder / "letter.txt", "is not a database"}}) {
     for (const bool is_watching : {false, true}) {
       std::vector<std::string> arguments{"stats", name};
       if (is_watching) arguments.insert(arguments.end(), {"--watch", "--count", "1"});
