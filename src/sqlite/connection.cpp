@@ -94,13 +94,16 @@ void allow_double_quoted_strings(sqlite3* connection, bool are_allowed) noexcept
 // What was asked is to open it: none of the statements that this takes.
 std::string reason_for_opening(const Error& error) {
   std::string reason = words_of_engine(error);
-  if (error.code() == SQLITE_NOTADB) {
+  const std::string remedy = remedy_for(reason, "");
+  if (reason.find("unsafe use of ") != std::string::npos) {
+    reason = "its schema uses what is not trusted: " + reason;
+  } else if (error.code() == SQLITE_NOTADB) {
     reason = "it is no SQLite database, or encrypted, or of a newer or another engine: " + reason;
   } else if (reason.starts_with("malformed database schema (")) {
     reason = "its schema is damaged, or of a newer or another engine: " + reason;
   }
   if (error.extended_code() != 0) reason += " (SQLite code " + std::to_string(error.extended_code()) + ")";
-  return reason;
+  return reason + remedy;
 }
 
 }  // namespace
