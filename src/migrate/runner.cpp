@@ -109,16 +109,14 @@ std::string too_long(const std::string& what, std::size_t longest) {
          " bytes of SQL (Options::sql.sql_length), which no connection could read again; ";
 }
 
-constexpr const char* kMakeKey =
-    "make a UNIQUE index on exactly those columns, or open the database with Options::sql.foreign_keys = false";
-
 std::string complaint_about(const KeyFaults& made) {
   const std::uint64_t rows = made.count(KeyFault::Kind::dangling);
-  if (rows == 0) {
-    return "foreign key mismatch: " + made.examples(KeyFault::Kind::mismatch) + ", which is no key there; " + kMakeKey;
-  }
-  return std::to_string(rows) + " rows would refer to nothing (" + made.examples(KeyFault::Kind::dangling) +
-         "); mend them in the migration, or let it begin with \"-- sqlane: no-key-check\"";
+  const std::string complaint =
+      rows > 0 ? std::to_string(rows) + " rows would refer to nothing (" + made.examples(KeyFault::Kind::dangling) +
+                     "); mend them in the migration"
+               : "foreign key mismatch: " + made.examples(KeyFault::Kind::mismatch) +
+                     ", which is no key there; make a UNIQUE index on exactly those columns in the migration";
+  return complaint + ", or let it begin with \"-- sqlane: no-key-check\"";
 }
 
 std::vector<std::string> warnings_of(const KeyFaults& old) {
@@ -131,8 +129,8 @@ std::vector<std::string> warnings_of(const KeyFaults& old) {
   if (old.count(KeyFault::Kind::mismatch) > 0) {
     warnings.push_back("foreign key mismatch, as before: " + old.examples(KeyFault::Kind::mismatch) +
                        ", which is no key there, so that the keys of that table are not checked, and writing to it "
-                       "fails; " +
-                       kMakeKey);
+                       "fails while keys are enforced; make a UNIQUE index on exactly those columns in a migration, or "
+                       "open the database with Options::sql.foreign_keys = false");
   }
   return warnings;
 }
