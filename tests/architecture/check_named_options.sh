@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# An option that a message names exists: check_named_options.sh ROOT
+# An option that a message names exists: check_named_options.sh ROOT [INCLUDE…]
 #
 # Takes "Options::sql.foreign_keys", "PoolOptions::max" and the like out of the string literals below ROOT/src, and compiles
-# a line for each.
+# a line for each. The folders INCLUDE have the headers that those of ROOT include.
 set -euo pipefail
 root=$1
+includes=()
+for folder in "${@:2}"; do includes+=(-idirafter "$folder"); done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -21,7 +23,7 @@ count=0
     printf 'using A%d = decltype(sqlane::%s().%s);\n' "$((++count))" "${name%%::*}" "${name#*::}"
   done
 } >"$work/named.cpp"
-if ! "${CXX:-c++}" -std=c++20 -fsyntax-only -I "$root/include" "$work/named.cpp" 2>"$work/said"; then
+if ! "${CXX:-c++}" -std=c++20 -fsyntax-only -I "$root/include" "${includes[@]}" "$work/named.cpp" 2>"$work/said"; then
   echo "messages name options that do not exist:" >&2
   grep 'error:' "$work/said" >&2
   exit 1
