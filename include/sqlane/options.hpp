@@ -57,9 +57,9 @@ struct BatchLimits {
 // double quotes is a name. https://sqlite.org/c3ref/c_dbconfig_defensive.html
 struct SqlSettings {
   // Views, triggers, CHECKs, generated columns, defaults and indexes of the file
-  // may use what SQLite brings along: JSON, full-text search, R*Tree, dbstat, PRAGMA
-  // functions. What stays refused from inside of a schema: load_extension(),
-  // fts3_tokenizer(), and, in views and triggers, functions of the program that are not
+  // may use what SQLite brings along: JSON, full-text search, R*Tree, PRAGMA functions.
+  // What stays refused from inside of a schema: load_extension(), fts3_tokenizer(), the
+  // table dbstat, and, in views and triggers alone, functions of the program that are not
   // declared SQLITE_INNOCUOUS. `false` is for files of strangers: what SQLite
   // then allows depends on its version (JSON from 3.44 on). See untrusted().
   bool trusted_schema = true;
