@@ -262,11 +262,11 @@ class Database {
 
   [[nodiscard]] detail::Lease lend_writer(const WriteOptions& options, CallSite site);
   [[nodiscard]] detail::Lease lend_reader(const ReadOptions& options, CallSite site) const;
-  // `statement`: when the job is nothing but this one.
-  void run_write(const WriteOptions& options, CallSite site, detail::WriteJob job,
+  // `statement`: when `run` does nothing but this one.
+  void run_write(const WriteOptions& options, CallSite site, detail::WriteJob run,
                  const detail::SqlText* statement = nullptr);
 
-  void post_write(const WriteOptions& options, CallSite site, std::unique_ptr<detail::PostedWrite> job);
+  void post_write(const WriteOptions& options, CallSite site, std::unique_ptr<detail::PostedWrite> write);
 
   [[nodiscard]] detail::Core& core() const;                               // throws ClosedError
   [[nodiscard]] detail::Core& writable_core(const CallSite& site) const;  // likewise, or ReadOnlyError
