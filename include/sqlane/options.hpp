@@ -61,7 +61,7 @@ struct SqlSettings {
   // What stays refused from inside of a schema: load_extension(), fts3_tokenizer(), the
   // table dbstat, and, in views and triggers alone, functions of the program that are not
   // declared SQLITE_INNOCUOUS. `false` is for files of strangers: what SQLite
-  // then allows depends on its version (JSON from 3.44 on). See untrusted().
+  // then allows depends on its version (JSON in newer ones). See untrusted().
   bool trusted_schema = true;
 
   // ConstraintError for a row whose parent is missing. `false` is for a file whose keys

@@ -71,7 +71,15 @@ TEST_F(SchemaChecks, NameStringsInDoubleQuotes) {
       "CREATE VIEW v AS SELECT \"text\" FROM t;"
       "CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT \"word\"; END");
   // Those of a table and of an index have been strings since they were made.
-  EXPECT_EQ(faults(), (Lines{"view v: SELECT: no such column: text", "trigger r: INSERT: no such column: word"}));
+  const Lines found = faults();
+  ASSERT_EQ(found.size(), 2U);
+  // Newer engines quote the name, and guess what it was meant to be.
+  const auto says = [](const std::string& line, const std::string& part, const std::string& name) {
+    const std::string said = part + ": no such column: ";
+    return line.starts_with(said + name) || line.starts_with(said + '"' + name + '"');
+  };
+  EXPECT_TRUE(says(found[0], "view v: SELECT", "text")) << found[0];
+  EXPECT_TRUE(says(found[1], "trigger r: INSERT", "word")) << found[1];
   EXPECT_EQ(kinds, (std::vector{Kind::quoted_text, Kind::quoted_text}));
 }
 
