@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/fork.hpp"
+#include "base/started_thread.hpp"
 
 namespace sqlane::detail {
 
@@ -81,7 +82,7 @@ MaintenanceThread::Task::Task(Clock::duration interval, std::function<void()> wo
     return;
   }
   try {
-    std::thread(run).detach();
+    started_thread(run, "maintenance and health checks").detach();
   } catch (...) {
     all.entries.pop_back();
     throw;

@@ -17,6 +17,8 @@ class Watchdog {
   ~Watchdog();
 
  private:
+  void watch();
+
   WriterLane& lane_;
   const Options::SlowWrite options_;
   std::thread thread_;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/started_thread.hpp"
 #include "sqlane/error.hpp"
 
 namespace sqlane::detail {
@@ -138,10 +139,11 @@ void WriterLane::post(std::unique_ptr<PostedJob> job, Clock::time_point deadline
   if (stop.stop_requested()) throw InterruptedError("stopped before it began: the write at " + job->site.to_string());
   if (!thread_.joinable()) {
     thread_number_ = next_thread_number();
-    thread_ = std::thread([this, number = thread_number_] {
+    auto work = [this, number = thread_number_] {
       own_thread_number = number;
       serve();
-    });
+    };
+    thread_ = started_thread(work, "asynchronous writes");
   }
   ++posted_;
   sample(*job);
