@@ -71,8 +71,10 @@ class Database {
   ExecuteResult execute(detail::SqlFor<Access::write, Args...> sql, const Args&... args) {
     if (sql.text().is_vacuum) {
       const detail::Lease lease = lend_writer({}, sql.text().site);
-      const detail::SpillingScope scope(lease.connection());
-      return detail::execute(lease.connection(), sql.text(), args...);
+      const detail::VacuumScope scope(lease.connection());
+      const ExecuteResult result = detail::execute(lease.connection(), sql.text(), args...);
+      scope.expect_reachable();
+      return result;
     }
     ExecuteResult result;
     auto run = [&](Transaction& tx) { result = tx.execute(sql, args...); };

@@ -149,6 +149,7 @@ Lease Core::lend_writer_to_guard(const WriteOptions& options, CallSite site) {
 Lease Core::lend_reader(const ReadOptions& options, CallSite site) {
   std::exception_ptr why;
   try {
+    if (settings_.files != nullptr) settings_.files->expect_readable();
     return lend_from(*readers_, options, site);
   } catch (const ClosedError&) {
     throw;
@@ -236,6 +237,7 @@ std::unique_ptr<Connection> Core::open_fallback() {
   OpenDatabases::Use use = OpenDatabases::of_this_process().use(identity_of(options_.fallback));
   ConnectionSettings settings = settings_;
   settings.database = options_.fallback.string();
+  settings.files = nullptr;
   settings.page_size = 0;
   settings.locking = use.locking;
   settings.registration = std::move(use.registration);
@@ -243,7 +245,7 @@ std::unique_ptr<Connection> Core::open_fallback() {
 }
 
 PoolHooks<Connection> Core::reader_hooks() {
-  PoolHooks<Connection> hooks{.is_valid = [](Connection& reader) { return reader.ping(); },
+  PoolHooks<Connection> hooks{.is_valid = [this](Connection& reader) { return reader.ping() && is_at_its_path(); },
                               .clean = [](Connection& reader) { return reader.tidy(); },
                               .warm_up = [this](Connection& reader) { warm_up(reader); },
                               .interrupt = [](Connection& reader) { reader.record().is_interrupted = true; },
@@ -253,6 +255,15 @@ PoolHooks<Connection> Core::reader_hooks() {
     hooks.closed = [this](CloseReason reason) { options_.metrics->on_connection_closed(reason); };
   }
   return hooks;
+}
+
+bool Core::is_at_its_path() const noexcept {
+  try {
+    if (settings_.files != nullptr) settings_.files->expect_openable();
+    return true;
+  } catch (const std::exception&) {
+    return false;
+  }
 }
 
 void Core::warm_up(Connection& reader) const {
@@ -293,6 +304,12 @@ void Core::check(std::vector<Finding>& findings) {
     findings.push_back({Verdict::unhealthy, "it is closed, or being drained"});
     return;
   }
+  try {
+    if (settings_.files != nullptr) settings_.files->expect_openable();
+  } catch (const IoError& error) {
+    findings.push_back({Verdict::unhealthy, "its files are no longer those that were opened", error.what()});
+    return;
+  }
   check_lane(findings);
   check_readers(findings);
 }
@@ -302,6 +319,9 @@ void Core::check_lane(std::vector<Finding>& findings) {
     findings.push_back({Verdict::unhealthy, "a checkpoint found the write-ahead log contradicting itself"});
   }
   if (options_.mode == OpenMode::read_only && !lane_.connection()) return;  // nobody writes
+  if (const std::uint64_t failed = writer_record_->failed_commits; failed > 0) {
+    findings.push_back({Verdict::unhealthy, "commits fail, the newest " + std::to_string(failed) + " of them"});
+  }
   if (const std::optional<LaneHolder> holder = lane_.holder()) {
     if (holder->held < options_.acquire_timeout) return;
     const auto held = std::chrono::duration_cast<std::chrono::milliseconds>(holder->held);

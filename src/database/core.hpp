@@ -112,6 +112,7 @@ class Core : public std::enable_shared_from_this<Core> {
   [[nodiscard]] std::unique_ptr<Connection> open_reader(ConnectionSettings settings);
   [[nodiscard]] std::unique_ptr<Connection> open_fallback();
   [[nodiscard]] PoolHooks<Connection> reader_hooks();
+  [[nodiscard]] bool is_at_its_path() const noexcept;
   void warm_up(Connection& reader) const;
   [[nodiscard]] Lease lend_from(Readers& readers, const ReadOptions& options, CallSite site);
   void check(std::vector<Finding>& findings);

@@ -20,6 +20,7 @@ namespace {
 
 using detail::ConnectionSettings;
 using detail::Core;
+using detail::FileWatch;
 using detail::MemoryStore;
 using detail::OpenDatabases;
 
@@ -99,12 +100,12 @@ Database Database::open(Options options, CallSite site) {
     throw UsageError("Locking::exclusive is for those who write, not for OpenMode::read_only");
   }
   const std::filesystem::path file = detail::prepare_database_file(options.path, options.mode);
-  Database database(OpenDatabases::of_this_process().file(
-                        detail::identity_of(file), options.locking,
-                        [&](std::shared_ptr<void> registration) {
-                          return Core::open(options, settings_for(options, file.string()), std::move(registration));
-                        }),
-                    options.mode);
+  const auto open = [&](std::shared_ptr<FileWatch> files, std::shared_ptr<void> registration) {
+    ConnectionSettings settings = settings_for(options, file.string());
+    settings.files = std::move(files);
+    return Core::open(options, std::move(settings), std::move(registration));
+  };
+  Database database(OpenDatabases::of_this_process().file(file, options.locking, open), options.mode);
   expect_equal_sql(*database.core_, options);
   if (options.mode == OpenMode::read_only) return database;
   database.core_->expect_writable(site);

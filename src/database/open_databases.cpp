@@ -9,8 +9,33 @@ OpenDatabases& OpenDatabases::of_this_process() {
   return databases;
 }
 
-std::shared_ptr<Core> OpenDatabases::file(const FileIdentity& identity, Locking locking, const Open& open) {
-  return join_or_open(files_, identity, locking, open);
+std::shared_ptr<Core> OpenDatabases::file(const std::filesystem::path& path, Locking locking, const OpenFile& open) {
+  const auto files = std::make_shared<FileWatch>(path);
+  const FileIdentity identity = files->identity();
+  static_cast<void>(ForkGeneration::watch());
+  const std::shared_ptr<Place> place = place_of(files_, identity);
+  take_path(place, path, files);
+  return join_or_open(files_, identity, locking,
+                      [&](std::shared_ptr<void> registration) { return open(files, std::move(registration)); });
+}
+
+// Where a file was replaced while it was open, its connections have the log and
+// the index that are at the path: SQLite would take these for the new file's.
+void OpenDatabases::take_path(const std::shared_ptr<Place>& place, const std::filesystem::path& path,
+                              const std::shared_ptr<FileWatch>& files) {
+  const MutexLock lock(ForkGeneration::mutex());
+  for (const auto& [identity, other] : files_) {
+    const bool is_open_here = other->open != 0 && other->generation == ForkGeneration::now();
+    if (other == place || !is_open_here || other->path != path) continue;
+    const std::shared_ptr<FileWatch> before = other->files.lock();
+    if (before == nullptr || !before->has_side_files_here()) continue;
+    throw OpenError("cannot open \"" + path.string() +
+                        "\": this process has the file open that was there before; close that Database first",
+                    {.database = path.string()});
+  }
+  if (place->open != 0) return;
+  place->path = path;
+  place->files = files;
 }
 
 std::shared_ptr<Core> OpenDatabases::memory(const std::string& name, const Open& open) {

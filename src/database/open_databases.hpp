@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -12,6 +13,7 @@
 #include "database/core.hpp"
 #include "sqlane/options.hpp"
 #include "sqlite/database_file.hpp"
+#include "sqlite/file_watch.hpp"
 
 namespace sqlane::detail {
 
@@ -21,13 +23,15 @@ namespace sqlane::detail {
 class OpenDatabases {
  public:
   using Open = std::function<std::shared_ptr<Core>(std::shared_ptr<void> registration)>;
+  using OpenFile = std::function<std::shared_ptr<Core>(std::shared_ptr<FileWatch>, std::shared_ptr<void> registration)>;
 
   static OpenDatabases& of_this_process();
 
   // Joins the one that is open, or opens it. Throws UsageError in a child of
   // fork whose parent has it open, and where it is open with another locking:
-  // the locks of the one kind do not hold for the other.
-  [[nodiscard]] std::shared_ptr<Core> file(const FileIdentity& identity, Locking locking, const Open& open);
+  // the locks of the one kind do not hold for the other. Throws OpenError where
+  // the file that was at `path` before is open still: both would use one log.
+  [[nodiscard]] std::shared_ptr<Core> file(const std::filesystem::path& path, Locking locking, const OpenFile& open);
   [[nodiscard]] std::shared_ptr<Core> memory(const std::string& name, const Open& open);
 
   // Does something with a file that is not open here, and is not opened meanwhile.
@@ -48,6 +52,9 @@ class OpenDatabases {
   // Where one database is opened, by one thread at a time.
   struct Place {
     const std::uint32_t generation = ForkGeneration::now();
+    // Of a file that is open, or being opened; under ForkGeneration::mutex().
+    std::filesystem::path path;
+    std::weak_ptr<FileWatch> files;
     Mutex opening;
     std::weak_ptr<Core> core;           // under `opening`
     std::atomic<int> open = 0;          // Cores of it, several while guards outlive their Database; and other uses
@@ -61,6 +68,8 @@ class OpenDatabases {
   template <class Key>
   static std::shared_ptr<Place> place_of(Places<Key>& places, const Key& key);
   static std::shared_ptr<void> register_at(const std::shared_ptr<Place>& place);
+  void take_path(const std::shared_ptr<Place>& place, const std::filesystem::path& path,
+                 const std::shared_ptr<FileWatch>& files);
 
   Places<FileIdentity> files_;  // under ForkGeneration::mutex()
   Places<std::string> memory_;  // likewise

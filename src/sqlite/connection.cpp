@@ -70,6 +70,7 @@ const char* vfs_of(const ConnectionSettings& settings) {
 SQLite::Database open_handle(const ConnectionSettings& settings) {
   expect_supported_engine();
   keep_whole_across_forks();
+  if (settings.files != nullptr) settings.files->expect_openable();
   const char* const vfs = vfs_of(settings);
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_NOFOLLOW;
   flags |= settings.role == Role::reader ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
@@ -79,8 +80,9 @@ SQLite::Database open_handle(const ConnectionSettings& settings) {
     const std::string& path = settings.is_memory() ? settings.memory->path() : settings.database;
     return SQLite::Database(path.c_str(), flags, 0, vfs);
   } catch (const SQLite::Exception& error) {
+    const bool is_gone = error.getExtendedErrorCode() == SQLITE_IOERR_CORRUPTFS;  // EIO, ENXIO
     throw OpenError(
-        "cannot open \"" + settings.database + "\": " + error.what(),
+        "cannot open \"" + settings.database + "\": " + error.what() + (is_gone ? ": is the disk still there?" : ""),
         {.code = error.getErrorCode(), .extended_code = error.getExtendedErrorCode(), .database = settings.database});
   }
 }
@@ -120,7 +122,7 @@ Connection::Connection(ConnectionSettings settings, Clock& clock)
     configure();
     if (settings_.on_statement) tell_of_statements();
   } catch (const Error& error) {
-    for (sqlite3_stmt*& control : controls_) sqlite3_finalize(std::exchange(control, nullptr));
+    finalize_controls();
     std::string reason = reason_for_opening(error);
     if (error.code() == SQLITE_BUSY && !settings_.is_memory()) {
       reason = settings_.locking == Locking::exclusive
@@ -137,11 +139,27 @@ Connection::Connection(ConnectionSettings settings, Clock& clock)
                                                                               .database = settings_.database,
                                                                               .retryable = error.is_retryable()});
   }
+  if (settings_.files != nullptr) join_files();
 }
 
 Connection::~Connection() {
   revoke_statements(StatementCache::Which::all);
-  for (sqlite3_stmt* control : controls_) sqlite3_finalize(control);
+  finalize_controls();
+  if (settings_.files != nullptr) settings_.files->leave(handle());
+}
+
+void Connection::join_files() {
+  try {
+    settings_.files->join(handle(),
+                          settings_.role == Role::reader ? FileWatch::Logs::unknown : FileWatch::Logs::written);
+  } catch (...) {
+    finalize_controls();
+    throw;
+  }
+}
+
+void Connection::finalize_controls() noexcept {
+  for (sqlite3_stmt*& control : controls_) sqlite3_finalize(std::exchange(control, nullptr));
 }
 
 void Connection::configure() {
@@ -190,8 +208,11 @@ void Connection::configure() {
   sqlite3_commit_hook(
       handle(),
       [](void* self) {
-        static_cast<Connection*>(self)->commit_started_ = true;
-        return 0;
+        auto& connection = *static_cast<Connection*>(self);
+        FileWatch* const files = connection.settings_.files.get();
+        connection.commit_started_ = files == nullptr || files->has_whole_log(connection.handle());
+        connection.written_before_commit_ = connection.pages_written();
+        return connection.commit_started_ ? 0 : 1;
       },
       this);
 }
@@ -238,11 +259,15 @@ void Connection::switch_to_wal() {
       const std::string mode = pragma("PRAGMA journal_mode=WAL");
       if (mode != "wal")
         throw IoError("the file system does not support write-ahead logging (journal mode " + mode + ")");
-      return;
+      break;
     } catch (const BusyError&) {
       if (!busy_wait_.wait(attempt)) throw;
     }
   }
+  // SQLite opens the log with the next read. And where an empty file could not be
+  // written to, it has answered "wal" all the same.
+  run_or_fail(Control::pin);
+  if (pragma("PRAGMA journal_mode") != "wal") throw IoError("it could not be switched to write-ahead logging");
 }
 
 // A statement that would make the database too large fails by itself; that the
@@ -282,6 +307,7 @@ std::size_t Connection::longest_sql() const noexcept {
 }
 
 void Connection::let_spill() {
+  has_logged_ = false;
   if (!spill_breaks_savepoints(sqlite3_libversion_number())) return;
   try {
     pragma("PRAGMA cache_spill=ON");
@@ -340,12 +366,13 @@ std::string Connection::pragma(const char* sql) {
       code = SQLITE_DONE;
     }
   }
-  const int extended = extended_code(code);
-  const std::string message = sqlite3_errmsg(handle());
-  sqlite3_finalize(statement);
+  Failure failure;
   if (code != SQLITE_DONE) {
-    throw_failure({.extended_code = extended, .message = message, .sql = sql, .database = settings_.database});
+    failure = failure_of(code, sql);
+    static_cast<void>(name_cause(failure));
   }
+  sqlite3_finalize(statement);
+  if (code != SQLITE_DONE) throw_failure(std::move(failure));
   return value;
 }
 
@@ -410,6 +437,7 @@ void Connection::run_or_fail(Control control) {
 }
 
 void Connection::begin(Behavior behavior) {
+  if (settings_.role == Role::writer && settings_.files != nullptr) settings_.files->expect_not_lost(handle());
   const Control control = behavior == Behavior::deferred    ? Control::begin_deferred
                           : behavior == Behavior::immediate ? Control::begin_immediate
                                                             : Control::begin_exclusive;
@@ -456,8 +484,13 @@ Connection::Committed Connection::commit() {
     const int code = run(Control::commit);
     if (code == SQLITE_OK) break;
     const bool can_wait = (code & 0xff) == SQLITE_BUSY && code != SQLITE_BUSY_SNAPSHOT && in_transaction();
-    if (!can_wait || !busy_wait_.wait(attempt)) fail(code, text_of(Control::commit));
+    if (can_wait && busy_wait_.wait(attempt)) continue;
+    if (speaks_against_connection(code) || (code & 0xff) == SQLITE_FULL || code == SQLITE_CONSTRAINT_COMMITHOOK) {
+      record_->failed_commits.fetch_add(1, std::memory_order_relaxed);
+    }
+    fail(code, text_of(Control::commit));
   }
+  if (has_logged_) record_->failed_commits.store(0, std::memory_order_relaxed);
   expects_transaction_ = false;
   return has_logged_ ? Committed::changes : Committed::nothing;
 }
@@ -687,14 +720,11 @@ void Connection::revoke_statements(StatementCache::Which which) noexcept {
 }
 
 void Connection::expect_reachable() {
-  int moved = 0;
-  if (sqlite3_file_control(handle(), "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || moved == 0) return;
-  throw IoError("the file \"" + settings_.database +
-                    "\" was moved, replaced or deleted while it was open: what is written now cannot be found there",
-                {.extended_code = SQLITE_READONLY_DBMOVED, .database = settings_.database});
+  if (settings_.files != nullptr) settings_.files->expect_reachable(handle());
 }
 
 Connection::Checkpoint Connection::checkpoint_passive() {
+  expect_reachable();
   Checkpoint done;
   const int code =
       sqlite3_wal_checkpoint_v2(handle(), "main", SQLITE_CHECKPOINT_PASSIVE, &done.log_pages, &done.copied_pages);
@@ -703,6 +733,7 @@ Connection::Checkpoint Connection::checkpoint_passive() {
     throw CorruptError("a checkpoint copied more pages than the write-ahead log holds",
                        {.code = SQLITE_CORRUPT, .extended_code = SQLITE_CORRUPT, .database = settings_.database});
   }
+  if (settings_.files != nullptr) settings_.files->learn_content(handle());
   return done;
 }
 
@@ -868,6 +899,16 @@ Failure Connection::failure_of(int code, std::string_view sql) const {
           .database = settings_.database};
 }
 
+SystemCause Connection::name_cause(Failure& failure) const {
+  if (settings_.is_memory()) return {};
+  SystemCause cause = cause_of(failure.extended_code, system_error_of(handle(), failure.extended_code));
+  failure.kind = cause.kind;
+  failure.message += cause.words;
+  if (cause.kind == ErrorKind::io) failure.extended_code = SQLITE_IOERR_CORRUPTFS;
+  if ((failure.extended_code & 0xff) == SQLITE_FULL) failure.remedy = name_full_folder(settings_.database);
+  return cause;
+}
+
 void Connection::fail(int code, std::string_view sql) { fail(code, failure_of(code, sql)); }
 
 // SQLite prepares a statement again when the schema has changed. Where that
@@ -891,10 +932,12 @@ void Connection::fail(int code, Failure failure) {
     failure.transaction_ended = true;
     if (lost_transaction_.empty()) lost_transaction_ = failure.message;
   }
+  const SystemCause cause = name_cause(failure);
   // The commit had begun, and the transaction is neither open nor committed.
   // https://sqlite.org/c3ref/commit_hook.html
   // What is in memory survives no crash that could show it after all.
-  failure.outcome_unknown = ended && commit_started_ && !settings_.is_memory();
+  const bool may_be_written = !cause.wrote_nothing && pages_written() != written_before_commit_;
+  failure.outcome_unknown = ended && commit_started_ && may_be_written && !settings_.is_memory();
   const bool reconnects = classify(failure.extended_code).recovery == Recovery::reconnect;
   if (failure.outcome_unknown || reconnects) is_broken_ = true;
   if ((code & 0xff) == SQLITE_FULL && settings_.is_memory()) lacks_room_ = true;
@@ -905,6 +948,7 @@ void Connection::fail(int code, Failure failure) {
   }
   if (!failure.outcome_unknown) expect_not_interrupted(code, failure);
   if (failure.extended_code == SQLITE_ERROR) failure.message = explained(std::move(failure.message));
+  if (failure.extended_code == SQLITE_CONSTRAINT_COMMITHOOK) settings_.files->expect_reachable(handle());
   throw_failure(std::move(failure));
 }
 

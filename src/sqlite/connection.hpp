@@ -23,8 +23,10 @@
 #include "sqlite/busy_wait.hpp"
 #include "sqlite/connection_record.hpp"
 #include "sqlite/errors.hpp"
+#include "sqlite/file_watch.hpp"
 #include "sqlite/statement_cache.hpp"
 #include "sqlite/statement_limits.hpp"
+#include "sqlite/system_cause.hpp"
 #include "vfs/memory_store.hpp"
 
 namespace sqlane::detail {
@@ -39,6 +41,7 @@ enum class Role : std::uint8_t {
 struct ConnectionSettings {
   std::string database;                   // an absolute path; what errors call a memory database
   std::shared_ptr<MemoryStore> memory{};  // null: a file
+  std::shared_ptr<FileWatch> files{};     // of the database that it belongs to; null: nobody asks where they are
   Locking locking = Locking::shared;      // of a file
   Role role = Role::writer;
   Durability durability = Durability::full;
@@ -119,8 +122,8 @@ class Connection {
   [[nodiscard]] bool ping() noexcept;
   [[nodiscard]] bool has_statements_in_use() const noexcept { return cache_.has_statements_in_use(); }
 
-  // Throws IoError when the file is no longer the one at its path: a commit
-  // succeeds then, but nobody can find it.
+  // Throws IoError when the database or its log is no longer the one at its
+  // path: a commit succeeds then, but nobody can find it.
   void expect_reachable();
 
   // Of the newest INSERT in this transaction; 0 before the first.
@@ -182,6 +185,8 @@ class Connection {
   // Until stop_spilling(), changed pages may leave the page cache ahead of the commit.
   // Requires: no transaction, and no savepoint is undone meanwhile.
   void let_spill();
+  // Whether something has gone to the log since then, or since the newest COMMIT began.
+  [[nodiscard]] bool has_logged() const noexcept { return has_logged_; }
   void stop_spilling() noexcept;
 
   // Called from time to time while a statement runs; false ends it as a stop
@@ -240,6 +245,8 @@ class Connection {
 
   [[noreturn]] void throw_lost_transaction() const;
   void configure();
+  void join_files();
+  void finalize_controls() noexcept;
   void set_page_size();
   void switch_to_wal();
   void limit_pages();
@@ -251,6 +258,7 @@ class Connection {
   [[nodiscard]] std::string explained(std::string message);
   [[nodiscard]] int extended_code(int code) const noexcept;
   [[nodiscard]] Failure failure_of(int code, std::string_view sql) const;
+  [[nodiscard]] SystemCause name_cause(Failure& failure) const;
   [[noreturn]] void fail(int code, Failure failure);
   [[nodiscard]] bool fits_schema(const std::string& sql) noexcept;
   [[nodiscard]] CachedStatement::Target target_of(std::string_view into) noexcept;
@@ -286,7 +294,8 @@ class Connection {
   std::string lost_transaction_;  // the error that ended it
   int faults_ = 0;
   int wal_pages_ = 0;
-  int schema_version_ = 0;  // that the idle statements were prepared for
+  int schema_version_ = 0;                   // that the idle statements were prepared for
+  std::uint32_t written_before_commit_ = 0;  // pages
   std::int64_t rowid_before_ = 0;
   std::string_view into_;        // the table that the statement names; a trigger can insert into others
   bool repeated_rowid_ = false;  // an INSERT into it made the very rowid that was the last one before

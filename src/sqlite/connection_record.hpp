@@ -26,8 +26,9 @@ class OwnCounter {
 // connection, and serves the next one.
 struct ConnectionRecord {
   RunningStatement running;
-  std::atomic<std::uint64_t> wal_pages = 0;  // in the log, as of the connection's newest commit
-  std::atomic<bool> is_interrupted = false;  // its statements end with InterruptedError, until that is taken back
+  std::atomic<std::uint64_t> wal_pages = 0;       // in the log, as of the connection's newest commit
+  std::atomic<std::uint64_t> failed_commits = 0;  // since the newest one that wrote something, for want of a sound disk
+  std::atomic<bool> is_interrupted = false;       // its statements end with InterruptedError, until that is taken back
 
   OwnCounter statement_hits;
   OwnCounter statements_prepared;

@@ -183,7 +183,7 @@ void throw_failure(Failure failure) {
   std::string message =
       shorten(failure.message) + std::string(kCodeOfEngine) + std::to_string(failure.extended_code) + ")";
   if (!failure.sql.empty()) message += " in " + quote_sql(failure.sql);
-  message += " on " + failure.database + remedy_for(failure.message, failure.sql);
+  message += " on " + failure.database + remedy_for(failure.message, failure.sql) + failure.remedy;
   ErrorDetails details{.code = failure.extended_code & 0xff,
                        .extended_code = failure.extended_code,
                        .sql = std::move(failure.sql),
@@ -195,7 +195,7 @@ void throw_failure(Failure failure) {
     throw CommitOutcomeUnknown("COMMIT failed, and the changes may or may not survive a crash: " + message,
                                std::move(details));
   }
-  switch (failure.is_preparing ? ErrorKind::schema : rule.kind) {
+  switch (failure.is_preparing ? ErrorKind::schema : failure.kind.value_or(rule.kind)) {
     case ErrorKind::usage: throw UsageError(message);
     case ErrorKind::busy: throw BusyError(message, std::move(details));
     case ErrorKind::constraint: throw_constraint(message, failure.message, std::move(details));

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <exception>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -50,7 +51,9 @@ struct Failure {
   std::string database;
   bool transaction_ended = false;
   bool outcome_unknown = false;
-  bool is_preparing = false;  // SQLITE_ERROR then means that the SQL does not fit the schema
+  bool is_preparing = false;        // SQLITE_ERROR then means that the SQL does not fit the schema
+  std::optional<ErrorKind> kind{};  // where it is another than that of the code
+  std::string remedy{};             // "; …", to stand at the end
 };
 
 [[noreturn]] void throw_failure(Failure failure);

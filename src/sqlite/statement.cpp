@@ -209,9 +209,13 @@ void Statement::expect_columns(std::size_t count) const {
              std::to_string(count));
 }
 
-SpillingScope::SpillingScope(Connection& connection) : connection_(connection) { connection_.let_spill(); }
+VacuumScope::VacuumScope(Connection& connection) : connection_(connection) { connection_.let_spill(); }
 
-SpillingScope::~SpillingScope() { connection_.stop_spilling(); }
+VacuumScope::~VacuumScope() { connection_.stop_spilling(); }
+
+void VacuumScope::expect_reachable() const {
+  if (connection_.has_logged()) connection_.expect_reachable();  // VACUUM INTO writes to another file
+}
 
 bool reconnecting_helps(const Error& error, int attempt) noexcept {
   constexpr int kAttempts = 3;

@@ -99,7 +99,7 @@ TEST_F(Vacuum, OfAMemoryDatabaseWritesAFile) {
   EXPECT_EQ(memory.query_one<int>("SELECT count(*) FROM note"), 2);
   std::size_t files = 0;
   for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder / ".")) ++files;
-  EXPECT_EQ(files, 2U) << "app.db and copy.db";
+  EXPECT_EQ(files, 4U) << "app.db with its log and the index of that, and copy.db";
 }
 
 TEST_F(Vacuum, OfAMemoryDatabaseFollowsNoLinkAsThatOfAFileDoesNot) {

@@ -81,6 +81,16 @@ int mkostemp(char* name, int flags) {
   return fails(FileCall::open) ? -1 : real(name, flags);
 }
 
+ssize_t pread(int file, void* bytes, size_t count, off_t offset) {
+  static const auto real = next<ssize_t(int, void*, size_t, off_t)>("pread");
+  return fails(FileCall::read) ? -1 : real(file, bytes, count, offset);
+}
+
+ssize_t pread64(int file, void* bytes, size_t count, off64_t offset) {
+  static const auto real = next<ssize_t(int, void*, size_t, off64_t)>("pread64");
+  return fails(FileCall::read) ? -1 : real(file, bytes, count, offset);
+}
+
 ssize_t write(int file, const void* bytes, size_t count) {
   static const auto real = next<ssize_t(int, const void*, size_t)>("write");
   return fails(FileCall::write) ? -1 : real(file, bytes, count);

@@ -3,12 +3,12 @@
 #include <cstdint>
 
 // Stands between a test program and the C library: the functions defined in
-// file_faults.cpp take the place of those by which SQLite and sqlane change
-// files. They count, fail when told to, and forward everything else.
+// file_faults.cpp take the place of those by which SQLite and sqlane read and
+// change files. They count, fail when told to, and forward everything else.
 
 namespace sqlane::testing {
 
-enum class FileCall : std::uint8_t { open, write, sync, truncate, rename };
+enum class FileCall : std::uint8_t { open, read, write, sync, truncate, rename };
 
 struct FileFault {
   FileCall call = FileCall::write;

@@ -58,13 +58,16 @@ ExecuteResult execute(Connection& connection, const SqlText& sql, const Args&...
   return statement.execute();
 }
 
-// While it lives, a statement keeps its memory within the page cache (see Connection::let_spill).
-class SpillingScope {
+// For a VACUUM: while it lives, a statement keeps its memory within the page cache (see Connection::let_spill).
+class VacuumScope {
  public:
-  explicit SpillingScope(Connection& connection);
-  ~SpillingScope();
-  SpillingScope(const SpillingScope&) = delete;
-  SpillingScope& operator=(const SpillingScope&) = delete;
+  explicit VacuumScope(Connection& connection);
+  ~VacuumScope();
+  VacuumScope(const VacuumScope&) = delete;
+  VacuumScope& operator=(const VacuumScope&) = delete;
+
+  // To be called after it. Throws IoError when the database that it has written to is no longer at its path.
+  void expect_reachable() const;
 
  private:
   Connection& connection_;

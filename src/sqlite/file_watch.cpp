@@ -1,0 +1,254 @@
+#include "sqlite/file_watch.hpp"
+
+#include <array>
+#include <cerrno>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <system_error>
+#include <utility>
+#if defined(__linux__)
+#include <sys/vfs.h>
+#endif
+
+#include "sqlane/error.hpp"
+
+namespace sqlane::detail {
+namespace {
+
+constexpr std::int64_t kNanoseconds = 1'000'000'000;
+constexpr int kTries = 3;  // of comparing a log with its index, both of which another process can change
+
+FileState state_by_stat(const std::filesystem::path& path) noexcept {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return {.error = errno};
+  return {.identity = {.device = static_cast<std::uint64_t>(status.st_dev),
+                       .inode = static_cast<std::uint64_t>(status.st_ino)},
+          .size = static_cast<std::uint64_t>(status.st_size),
+          .changed = status.st_mtim.tv_sec * kNanoseconds + status.st_mtim.tv_nsec};
+}
+
+// Times that change with each change of the content, at once and by nothing else.
+bool has_exact_times([[maybe_unused]] const std::filesystem::path& path) noexcept {
+#if defined(__linux__)
+  constexpr std::array<long, 6> kLocal{
+      0xef53,      // ext2, ext3, ext4
+      0x58465342,  // xfs
+      0x9123683e,  // btrfs
+      0x01021994,  // tmpfs
+      0xf2f52010,  // f2fs
+      0x2fc12fc1,  // zfs
+  };
+  struct statfs info {};
+  if (::statfs(path.c_str(), &info) != 0) return false;
+  for (const long local : kLocal) {
+    if (static_cast<long>(info.f_type) == local) return true;
+  }
+#endif
+  return false;
+}
+
+std::string quoted(const std::filesystem::path& path) { return "\"" + path.string() + "\""; }
+
+std::string unreachable(const std::string& file, int error) {
+  return "the file " + file + " cannot be reached any more (" + std::generic_category().message(error) +
+         "): is its disk still there?";
+}
+
+bool is_missing(const FileState& state) { return state.error == ENOENT || state.error == ENOTDIR; }
+
+}  // namespace
+
+FileState state_of(const std::filesystem::path& path) noexcept {
+#if defined(STATX_MNT_ID)
+  struct statx status {};
+  if (::statx(AT_FDCWD, path.c_str(), AT_STATX_SYNC_AS_STAT, STATX_INO | STATX_SIZE | STATX_MTIME | STATX_MNT_ID,
+              &status) == 0) {
+    return {
+        .identity = {.device = ::gnu_dev_makedev(status.stx_dev_major, status.stx_dev_minor), .inode = status.stx_ino},
+        .mount = (status.stx_mask & STATX_MNT_ID) != 0 ? status.stx_mnt_id : 0,
+        .size = status.stx_size,
+        .changed = status.stx_mtime.tv_sec * kNanoseconds + status.stx_mtime.tv_nsec};
+  }
+  if (errno != ENOSYS && errno != EPERM) return {.error = errno};  // a kernel, or a sandbox, without that call
+#endif
+  return state_by_stat(path);
+}
+
+FileWatch::FileWatch(std::filesystem::path database)
+    : database_(std::move(database)),
+      log_name_(database_.string() + "-wal"),
+      index_name_(database_.string() + "-shm"),
+      has_exact_times_(has_exact_times(database_)),
+      identity_(state_of(database_)) {
+  if (identity_.error == 0) return;
+  throw OpenError("cannot open " + quoted(database_) + ": " + std::generic_category().message(identity_.error),
+                  {.database = database_.string()});
+}
+
+void FileWatch::expect_openable() {
+  const MutexLock lock(mutex_);
+  conclude(look_at_names());
+}
+
+void FileWatch::join(sqlite3* connection, Logs logs) {
+  const MutexLock lock(mutex_);
+  if (open_ == 0) {
+    log_.reset();
+    index_.reset();
+    is_cut_ = false;
+  }
+  learn_side_files(state_of(log_name_));
+  // SQLite compares what it has open with what is there: so the names tell of this connection too.
+  int moved = 0;
+  const int code = sqlite3_file_control(connection, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+  Verdict verdict = look_at_names();
+  if (verdict.loss == Loss::none && code == SQLITE_OK && moved != 0) {
+    verdict = {Loss::database,
+               "the file " + quoted(database_) + " was replaced by another one while it was being opened"};
+  }
+  if (verdict.loss != Loss::none) sqlite3_db_config(connection, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  conclude(verdict);
+  if (logs == Logs::written && (open_ == 0 || !known_)) {
+    const std::optional<LogPosition> position = log_position(connection);
+    const FileState now = state_of(database_);
+    known_ = {.log = position, .size = now.size, .changed = now.changed};
+  }
+  ++open_;
+}
+
+void FileWatch::leave(sqlite3* connection) noexcept {
+  try {
+    const MutexLock lock(mutex_);
+    const bool is_lost = (known_ ? look(connection) : look_at_names()).loss != Loss::none;
+    --open_;
+    if (!is_lost) return;
+  } catch (const std::exception&) {  // no memory for a reason: better a log too many than one too few
+  }
+  sqlite3_db_config(connection, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+}
+
+void FileWatch::expect_reachable(sqlite3* connection) {
+  const MutexLock lock(mutex_);
+  conclude(look(connection));
+}
+
+void FileWatch::expect_readable() {
+  if (loss() != Loss::database) return;
+  const MutexLock lock(mutex_);
+  if (loss() != Loss::database) return;
+  const FileState now = state_of(database_);
+  Verdict verdict = look_at_database(now);
+  // That it was written over is not to be seen without a connection; but that it still looks so.
+  if (verdict.loss == Loss::none && known_ && has_exact_times_ &&
+      (now.size != known_->size || now.changed != known_->changed)) {
+    verdict = {Loss::database,
+               "the file " + quoted(database_) + " was written over by another program while it was open"};
+  }
+  conclude(verdict);
+}
+
+bool FileWatch::has_whole_log(sqlite3* connection) noexcept {
+  for (int i = 0; i < kTries; ++i) {
+    const std::optional<LogPosition> position = log_position(connection);
+    const std::optional<std::uint64_t> size = size_of_log(connection);
+    if (!position || !size || *size >= position->bytes()) return true;
+    if (log_position(connection) != position) continue;  // another process has emptied it meanwhile
+    const MutexLock lock(mutex_);
+    is_cut_ = true;
+    loss_ = Loss::log;
+    return false;
+  }
+  return true;
+}
+
+void FileWatch::learn_content(sqlite3* connection) noexcept {
+  const MutexLock lock(mutex_);
+  if (loss() != Loss::none) return;
+  const std::optional<LogPosition> position = log_position(connection);
+  const FileState now = state_of(database_);
+  known_ = {.log = position, .size = now.size, .changed = now.changed};
+}
+
+void FileWatch::learn_side_files(const FileState& log) {
+  if (log_ || log.error != 0) return;
+  log_ = log;
+  if (const FileState index = state_of(index_name_); index.error == 0) index_ = index;
+}
+
+bool FileWatch::has_side_files_here() noexcept {
+  const MutexLock lock(mutex_);
+  return open_ > 0 &&
+         ((log_ && log_->is_same_file(state_of(log_name_))) || (index_ && index_->is_same_file(state_of(index_name_))));
+}
+
+FileWatch::Verdict FileWatch::look_at_database(const FileState& now) const {
+  const std::string file = quoted(database_);
+  if (now.is_same_file(identity_)) return {};
+  if (is_missing(now)) return {Loss::database, "the file " + file + " was moved or deleted while it was open"};
+  if (now.error != 0) return {Loss::database, unreachable(file, now.error)};
+  if (now.identity == identity_.identity) {
+    return {Loss::database, "the file system of " + file + " was taken away and mounted again while it was open"};
+  }
+  return {Loss::database, "the file " + file + " was replaced by another one while it was open"};
+}
+
+FileWatch::Verdict FileWatch::look_at_log(const FileState& now) const {
+  const std::string file = quoted(log_name_);
+  if (!log_ || now.is_same_file(*log_)) return {};
+  if (is_missing(now)) return {Loss::log, "the write-ahead log " + file + " was moved or deleted while it was open"};
+  if (now.error != 0) return {Loss::log, unreachable(file, now.error)};
+  return {Loss::log, "the write-ahead log " + file + " was replaced by another file while it was open"};
+}
+
+FileWatch::Verdict FileWatch::look_at_names() const {
+  Verdict verdict = look_at_database(state_of(database_));
+  if (verdict.loss == Loss::none && open_ > 0) verdict = look_at_log(state_of(log_name_));
+  return verdict;
+}
+
+FileWatch::Verdict FileWatch::look(sqlite3* connection) {
+  // The index before the files: what it says is in them by then.
+  std::optional<LogPosition> position = log_position(connection);
+  FileState now = state_of(database_);
+  Verdict verdict = look_at_database(now);
+  if (verdict.loss != Loss::none) return verdict;
+  FileState log = state_of(log_name_);
+  learn_side_files(log);  // SQLite makes those of a new database with its first commit
+  verdict = look_at_log(log);
+  if (verdict.loss != Loss::none) return verdict;
+  for (int i = 1; position && log_ && log.size < position->bytes() && i < kTries; ++i) {
+    const std::optional<LogPosition> later = log_position(connection);
+    if (later == position) is_cut_ = true;
+    if (is_cut_) break;
+    position = later;
+    now = state_of(database_);
+    log = state_of(log_name_);
+  }
+  if (is_cut_) return {Loss::log, "the write-ahead log " + quoted(log_name_) + " was cut short while it was open"};
+  if (known_ && !explains(position, now)) {
+    return {Loss::database, "the file " + quoted(database_) + " was written over by another program while it was open"};
+  }
+  if (known_) known_ = {.log = position, .size = now.size, .changed = now.changed};
+  return {};
+}
+
+// Whether checkpoints alone can have changed the database since the last look.
+bool FileWatch::explains(const std::optional<LogPosition>& position, const FileState& now) const {
+  if (!has_exact_times_ || (now.size == known_->size && now.changed == known_->changed)) return true;
+  if (!position || !known_->log || position->is_copying() || known_->log->is_copying()) return true;
+  return position->salt != known_->log->salt || position->copied != known_->log->copied ||
+         position->copying != known_->log->copying;
+}
+
+void FileWatch::conclude(const Verdict& verdict) {
+  loss_ = verdict.loss;
+  if (verdict.loss != Loss::none) refuse(verdict.reason);
+}
+
+void FileWatch::refuse(const std::string& reason) const {
+  throw IoError(reason, {.extended_code = SQLITE_READONLY_DBMOVED, .database = database_.string()});
+}
+
+}  // namespace sqlane::detail

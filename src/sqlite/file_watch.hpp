@@ -1,0 +1,146 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "base/mutex.hpp"
+#include "sqlite/database_file.hpp"
+#include "sqlite/log_position.hpp"
+
+struct sqlite3;
+
+namespace sqlane::detail {
+
+// A file as its name leads to it now.
+struct FileState {
+  FileIdentity identity;
+  std::uint64_t mount = 0;   // another one after its file system was mounted again; 0 where the system does not tell
+  std::uint64_t size = 0;    // in bytes
+  std::int64_t changed = 0;  // nanoseconds: when its content changed
+  int error = 0;             // errno, where nothing of the above is known
+
+  // Whether it is one file still, whatever is in it by now.
+  [[nodiscard]] bool is_same_file(const FileState& other) const noexcept {
+    return error == other.error && identity == other.identity && mount == other.mount;
+  }
+};
+
+[[nodiscard]] FileState state_of(const std::filesystem::path& path) noexcept;
+
+// Whether the files of an open database are still those that their names lead to.
+//
+// SQLite has a database and its write-ahead log by descriptors. These follow a
+// file that is moved, and keep one that was deleted, so that a commit succeeds
+// which nobody can find. All others, and SQLite itself at the next opening, find
+// the files by their names. So the names are looked at
+//
+//   before a connection is opened    SQLite would take files that do not belong together for a database and its log,
+//                                    and reset the index that the connections before are using
+//   after that, before its first use  the files can have changed in between
+//   after each COMMIT that wrote      before it is acknowledged
+//   before each checkpoint            which must not write into a file of somebody else
+//   before it is closed               the last one deletes the log by its name
+//
+// Invariants
+//  1. The database's identity is known before the first connection, and is one
+//     until reopen().
+//  2. The log's identity holds as long as one connection has it open: SQLite
+//     deletes a log with its last connection alone, of all processes. open_ counts
+//     those that are between join() and leave(); so a connection that is still
+//     being opened, or is about to be closed, keeps no log alive for others.
+//  3. A log is never shorter than what its index says. It is asked in SQLite's
+//     commit hook, which still can refuse: frames are written behind a hole else,
+//     and nothing behind a hole is found after a crash.
+//  4. The database's content changes by checkpoints alone. One that runs, or has
+//     run, is seen in the index; known_ is the state that the last look explained.
+//
+// What is left: a file that is exchanged twice within a few microseconds; a log
+// that is cut between the hook and the writing of a commit; a content that is
+// written over while a checkpoint runs, or within one tick of the file system's
+// clock. File systems whose times are not known to be exact are not asked for
+// changes of the content.
+//
+// For any thread.
+class FileWatch {
+ public:
+  // What was lost: a database takes its log with it.
+  enum class Loss : std::uint8_t { none, log, database };
+
+  // Of the file that is there now. Throws OpenError.
+  explicit FileWatch(std::filesystem::path database);
+  FileWatch(const FileWatch&) = delete;
+  FileWatch& operator=(const FileWatch&) = delete;
+
+  [[nodiscard]] FileIdentity identity() SQLANE_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    return identity_.identity;
+  }
+
+  // Whether the log or the index that are at the path belong to this database, whatever the database there is.
+  [[nodiscard]] bool has_side_files_here() noexcept SQLANE_EXCLUDES(mutex_);
+
+  // Around a connection's life, where it can be acted upon: before it is opened,
+  // before its first use, and before it is closed. All but leave() throw IoError.
+  enum class Logs : std::uint8_t { unknown, written };  // whether the connection is one that writes to a log
+  void expect_openable() SQLANE_EXCLUDES(mutex_);
+  void join(sqlite3* connection, Logs logs) SQLANE_EXCLUDES(mutex_);
+  void leave(sqlite3* connection) noexcept SQLANE_EXCLUDES(mutex_);
+
+  // Throws IoError unless what a connection that writes has committed can be found.
+  void expect_reachable(sqlite3* connection) SQLANE_EXCLUDES(mutex_);
+  // The same, where there is a reason to ask: an earlier look found something lost.
+  void expect_not_lost(sqlite3* connection) {
+    if (loss() != Loss::none) expect_reachable(connection);
+  }
+  // Throws IoError where the newest look has found that the database is another.
+  void expect_readable() SQLANE_EXCLUDES(mutex_);
+  // In SQLite's commit hook.
+  [[nodiscard]] bool has_whole_log(sqlite3* connection) noexcept SQLANE_EXCLUDES(mutex_);
+  // After a checkpoint of this process has changed the database.
+  void learn_content(sqlite3* connection) noexcept SQLANE_EXCLUDES(mutex_);
+
+  // As of the newest look.
+  [[nodiscard]] Loss loss() const noexcept { return loss_.load(std::memory_order_relaxed); }
+
+ private:
+  struct Verdict {
+    Loss loss = Loss::none;
+    std::string reason{};
+  };
+  struct Content {
+    std::optional<LogPosition> log;
+    std::uint64_t size = 0;
+    std::int64_t changed = 0;
+  };
+
+  void learn_side_files(const FileState& log) SQLANE_REQUIRES(mutex_);
+  [[nodiscard]] Verdict look_at_database(const FileState& now) const SQLANE_REQUIRES(mutex_);
+  [[nodiscard]] Verdict look_at_log(const FileState& now) const SQLANE_REQUIRES(mutex_);
+  [[nodiscard]] Verdict look_at_names() const SQLANE_REQUIRES(mutex_);
+  [[nodiscard]] Verdict look(sqlite3* connection) SQLANE_REQUIRES(mutex_);
+  [[nodiscard]] bool explains(const std::optional<LogPosition>& position, const FileState& now) const
+      SQLANE_REQUIRES(mutex_);
+  void conclude(const Verdict& verdict) SQLANE_REQUIRES(mutex_);
+  [[noreturn]] void refuse(const std::string& reason) const;
+
+  // Constant after construction.
+  const std::filesystem::path database_;
+  const std::filesystem::path log_name_;
+  const std::filesystem::path index_name_;
+  const bool has_exact_times_;
+
+  std::atomic<Loss> loss_ = Loss::none;  // changed under mutex_
+
+  Mutex mutex_;
+  FileState identity_ SQLANE_GUARDED_BY(mutex_);
+  std::optional<FileState> log_ SQLANE_GUARDED_BY(mutex_);
+  std::optional<FileState> index_ SQLANE_GUARDED_BY(mutex_);  // of the log; in a file for Locking::shared
+  std::optional<Content> known_ SQLANE_GUARDED_BY(mutex_);
+  int open_ SQLANE_GUARDED_BY(mutex_) = 0;
+  bool is_cut_ SQLANE_GUARDED_BY(mutex_) = false;  // the log was, as the newest commit hook found
+};
+
+}  // namespace sqlane::detail

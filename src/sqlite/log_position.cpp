@@ -1,0 +1,72 @@
+#include "sqlite/log_position.hpp"
+
+#include <atomic>
+#include <sqlite3.h>
+
+namespace sqlane::detail {
+namespace {
+
+constexpr int kRegionBytes = 32768;
+constexpr std::size_t kHeaderWords = 12;  // of one of two copies that are equal unless a commit is changing them
+constexpr std::size_t kPageSizeWord = 3;
+constexpr std::size_t kFramesWord = 4;
+constexpr std::size_t kSaltWord = 8;
+constexpr std::size_t kCopiedWord = 24;   // nBackfill
+constexpr std::size_t kCopyingWord = 32;  // nBackfillAttempted
+constexpr int kTries = 3;
+
+sqlite3_file* file_of(sqlite3* connection, int which) noexcept {
+  sqlite3_file* file = nullptr;
+  if (sqlite3_file_control(connection, "main", which, &file) != SQLITE_OK) return nullptr;
+  return file != nullptr && file->pMethods != nullptr ? file : nullptr;
+}
+
+// Other threads and processes write to the index meanwhile.
+std::uint32_t word_at(std::uint32_t* words, std::size_t at) noexcept {
+  return std::atomic_ref(words[at]).load(std::memory_order_acquire);
+}
+
+bool has_equal_copies(std::uint32_t* words) noexcept {
+  for (std::size_t i = 0; i < kHeaderWords; ++i) {
+    if (word_at(words, i) != word_at(words, kHeaderWords + i)) return false;
+  }
+  return true;
+}
+
+// The upper half of a word that begins with two bytes of flags; 1 stands for 65536.
+std::uint32_t page_size_of(std::uint32_t word) noexcept {
+  std::array<unsigned char, sizeof word> bytes{};
+  __builtin_memcpy(bytes.data(), &word, sizeof word);
+  std::uint16_t half = 0;
+  __builtin_memcpy(&half, bytes.data() + 2, sizeof half);
+  return (half & 0xfe00U) + ((half & 1U) << 16U);
+}
+
+}  // namespace
+
+std::optional<LogPosition> log_position(sqlite3* connection) noexcept {
+  if (file_of(connection, SQLITE_FCNTL_JOURNAL_POINTER) == nullptr) return std::nullopt;
+  sqlite3_file* const file = file_of(connection, SQLITE_FCNTL_FILE_POINTER);
+  if (file == nullptr || file->pMethods->iVersion < 2 || file->pMethods->xShmMap == nullptr) return std::nullopt;
+  void volatile* region = nullptr;
+  if (file->pMethods->xShmMap(file, 0, kRegionBytes, 0, &region) != SQLITE_OK || region == nullptr) return std::nullopt;
+  auto* const words = static_cast<std::uint32_t*>(const_cast<void*>(region));
+  for (int i = 0; i < kTries; ++i) {
+    const LogPosition position{.salt = {word_at(words, kSaltWord), word_at(words, kSaltWord + 1)},
+                               .frames = word_at(words, kFramesWord),
+                               .page_size = page_size_of(word_at(words, kPageSizeWord)),
+                               .copied = word_at(words, kCopiedWord),
+                               .copying = word_at(words, kCopyingWord)};
+    if (has_equal_copies(words) && word_at(words, kFramesWord) == position.frames) return position;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::uint64_t> size_of_log(sqlite3* connection) noexcept {
+  sqlite3_file* const file = file_of(connection, SQLITE_FCNTL_JOURNAL_POINTER);
+  sqlite3_int64 size = 0;
+  if (file == nullptr || file->pMethods->xFileSize(file, &size) != SQLITE_OK) return std::nullopt;
+  return static_cast<std::uint64_t>(size);
+}
+
+}  // namespace sqlane::detail
