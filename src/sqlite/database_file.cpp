@@ -16,6 +16,7 @@
 #include <system_error>
 
 #include "sqlane/error.hpp"
+#include "sqlite/free_name.hpp"
 
 namespace sqlane::detail {
 namespace {
@@ -33,18 +34,19 @@ constexpr mode_t kOwnerOnly = 0600;
 
 std::string describe(int error) { return std::generic_category().message(error); }
 
-// The file appears under its name already closed: created beside it, then
-// linked, which fails when somebody else was first. Where hard links do not
-// exist it is created in place.
+// The file appears under its name already closed: created beside it, then named,
+// which fails when another process was first. Where the file system cannot do
+// that, it is created in place.
 void create_file(const fs::path& path) {
   std::string beside = path.string() + ".XXXXXX";
   const int file = ::mkostemp(beside.data(), O_CLOEXEC);
   if (file < 0) refuse(path, "the file cannot be created: " + describe(errno));
   ::fchmod(file, kOwnerOnly);  // whatever the umask
   ::close(file);
-  int error = ::link(beside.c_str(), path.c_str()) == 0 ? 0 : errno;
+  int error = take_free_name(beside, path);
+  if (error == 0) return;
   ::unlink(beside.c_str());
-  if (error == EPERM || error == EOPNOTSUPP || error == ENOSYS) {
+  if (error != EEXIST) {
     const int direct = ::open(path.c_str(), O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_WRONLY, kOwnerOnly);
     error = direct >= 0 ? 0 : errno;
     if (direct >= 0) {

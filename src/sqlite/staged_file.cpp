@@ -1,8 +1,8 @@
 #include "sqlite/staged_file.hpp"
 
 #include <cerrno>
+#include <cstdio>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string>
 #include <sys/stat.h>
 #include <system_error>
@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "sqlane/error.hpp"
+#include "sqlite/free_name.hpp"
 
 namespace sqlane::detail {
 namespace {
@@ -37,26 +38,17 @@ int sync_at(const std::filesystem::path& path, int flags) {
   return error;
 }
 
-bool is_unsupported(int error) {
-  return error == EINVAL || error == ENOSYS || error == EPERM || error == EOPNOTSUPP || error == EMLINK;
-}
-
-// 0, or the error; EEXIST where there is one of that name.
+// 0, or the error; EEXIST where there is one of that name. Where the file system cannot name it at once, the name is
+// taken first, and then replaced.
 int rename_to_free_name(const char* from, const char* to) {
-#if defined(RENAME_NOREPLACE)
-  if (::renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return 0;
-  if (!is_unsupported(errno)) return errno;
-#endif
-  if (::link(from, to) == 0) {
-    ::unlink(from);
-    return 0;
-  }
-  if (!is_unsupported(errno)) return errno;
-  // A file system that has neither: the name is taken first, and then replaced.
+  if (const int error = take_free_name(from, to); error == 0 || error == EEXIST) return error;
   const int taken = ::open(to, O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_WRONLY, kOwnerOnly);
   if (taken < 0) return errno;
   ::close(taken);
-  return ::rename(from, to) == 0 ? 0 : errno;
+  if (::rename(from, to) == 0) return 0;
+  const int error = errno;
+  ::unlink(to);
+  return error;
 }
 
 }  // namespace

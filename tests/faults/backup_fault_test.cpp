@@ -195,7 +195,8 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(FileSweep{"WriteFails", FileCall::write, EIO}, FileSweep{"DiskFull", FileCall::write, ENOSPC, -1},
                       FileSweep{"SyncFails", FileCall::sync, EIO}, FileSweep{"OpenFails", FileCall::open, EACCES, -1},
                       FileSweep{"NoDescriptorsLeft", FileCall::open, EMFILE},
-                      FileSweep{"RenameFails", FileCall::rename, EIO}),
+                      FileSweep{"RenameFails", FileCall::rename, EIO},
+                      FileSweep{"NamingFails", FileCall::rename, EIO, -1}),
     [](const ::testing::TestParamInfo<FileSweep>& tested) { return std::string(tested.param.name); });
 
 class BackupFaults : public ::testing::Test {
@@ -221,22 +222,26 @@ TEST_F(BackupFaults, ThatFillTheDiskAreCalledSo) {
   EXPECT_TRUE(mentions(error, "copy.db")) << error.what();
 }
 
-// Where neither exists, the name is taken and then replaced.
+// Where neither exists, the name is taken and then replaced. File systems in user space say so by any error.
 TEST_F(BackupFaults, OfAFileSystemWithoutHardLinksAreGotRound) {
-  for (const int missing : {1, 2}) {
-    const fs::path copy = folder / ("copy" + std::to_string(missing));
-    {
-      const FileFaultInjection injection({.call = FileCall::rename, .error = EINVAL, .times = missing});
-      db.backup_to(copy);
-      EXPECT_EQ(injection.failures(), missing);
+  for (const int error : {EINVAL, EPERM, ENOSYS, EIO, EXDEV}) {
+    for (const int missing : {1, 2}) {
+      SCOPED_TRACE(error);
+      const fs::path copy = folder / ("copy" + std::to_string(missing));
+      {
+        const FileFaultInjection injection({.call = FileCall::rename, .error = error, .times = missing});
+        db.backup_to(copy);
+        EXPECT_EQ(injection.failures(), missing);
+      }
+      EXPECT_EQ(dump_of(copy), dump_of(folder / "app.db"));
+      struct stat status {};
+      ASSERT_EQ(::stat(copy.c_str(), &status), 0);
+      EXPECT_EQ(status.st_nlink, 1U);
+      const FileFaultInjection injection({.call = FileCall::rename, .error = error, .times = missing});
+      const auto refused = error_of<OpenError>([&] { db.backup_to(copy); });
+      EXPECT_TRUE(mentions(refused, "already")) << refused.what();
+      fs::remove(copy);
     }
-    EXPECT_EQ(dump_of(copy), dump_of(folder / "app.db"));
-    struct stat status {};
-    ASSERT_EQ(::stat(copy.c_str(), &status), 0);
-    EXPECT_EQ(status.st_nlink, 1U);
-    const FileFaultInjection injection({.call = FileCall::rename, .error = EINVAL, .times = missing});
-    const auto error = error_of<OpenError>([&] { db.backup_to(copy); });
-    EXPECT_TRUE(mentions(error, "already")) << error.what();
   }
 }
 

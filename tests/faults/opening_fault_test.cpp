@@ -113,6 +113,22 @@ TEST_F(OpeningFaults, ReportEachStepThatFailsAndLeaveNothingOpen) {
   }
 }
 
+// File systems in user space say by any error that a file cannot be named at once.
+TEST_F(OpeningFaults, OfAFileSystemWithoutHardLinksAreGotRound) {
+  for (const int error : {EINVAL, EPERM, ENOSYS, EIO, EXDEV}) {
+    for (const int missing : {1, 2}) {
+      SCOPED_TRACE(error);
+      {
+        const FileFaultInjection naming({.call = FileCall::rename, .error = error, .times = missing});
+        const Database db = Database::open(folder / "new.db");
+        EXPECT_EQ(naming.failures(), missing);
+      }
+      EXPECT_EQ(testing::contents_of(folder.path()).size(), 1U);
+      fs::remove(folder / "new.db");
+    }
+  }
+}
+
 // SQLite opens what it may not write for reading, without a word.
 TEST_F(OpeningFaults, OfOneFileLeaveNoWriterThatCannotWrite) {
   Database other = Database::open(folder / "app.db");  // so that there is a log, which closing does not delete
