@@ -12,6 +12,7 @@
 #include "sqlane/error.hpp"
 #include "sqlite/backup.hpp"
 #include "sqlite/connection.hpp"
+#include "sqlite/log_sweep.hpp"
 #include "sqlite/staged_file.hpp"
 
 namespace sqlane {

@@ -19,8 +19,8 @@
 #include "sqlane/detail/lease.hpp"
 #include "sqlane/options.hpp"
 #include "sqlane/pool.hpp"
-#include "sqlite/backup.hpp"
 #include "sqlite/connection.hpp"
+#include "sqlite/log_sweep.hpp"
 
 namespace sqlane::detail {
 

@@ -13,6 +13,7 @@
 #include "lane/job.hpp"
 #include "sqlite/connection.hpp"
 #include "sqlite/database_file.hpp"
+#include "sqlite/log_sweep.hpp"
 #include "vfs/memory_store.hpp"
 
 namespace sqlane {
@@ -86,6 +87,17 @@ std::shared_ptr<Core> open_memory(const Options& options, std::string name, std:
   return Core::open(options, std::move(settings), std::move(registration));
 }
 
+// Where that fails, nothing stays beside the file that was not there.
+std::shared_ptr<Core> open_file(const Options& options, const std::filesystem::path& file,
+                                std::shared_ptr<FileWatch> files, std::shared_ptr<void> registration) {
+  detail::LogSweep after_failure(file);
+  ConnectionSettings settings = settings_for(options, file.string());
+  settings.files = std::move(files);
+  std::shared_ptr<Core> core = Core::open(options, std::move(settings), std::move(registration));
+  after_failure.dismiss();
+  return core;
+}
+
 }  // namespace
 
 Database Database::open(const std::filesystem::path& path, Options options, CallSite site) {
@@ -101,9 +113,7 @@ Database Database::open(Options options, CallSite site) {
   }
   const std::filesystem::path file = detail::prepare_database_file(options.path, options.mode);
   const auto open = [&](std::shared_ptr<FileWatch> files, std::shared_ptr<void> registration) {
-    ConnectionSettings settings = settings_for(options, file.string());
-    settings.files = std::move(files);
-    return Core::open(options, std::move(settings), std::move(registration));
+    return open_file(options, file, std::move(files), std::move(registration));
   };
   Database database(OpenDatabases::of_this_process().file(file, options.locking, open), options.mode);
   expect_equal_sql(*database.core_, options);

@@ -158,64 +158,7 @@ int copy_stepwise(Copying& copying, const Connection& from, const Connection& to
   }
 }
 
-bool is_beside(const std::filesystem::path& database, const char* suffix) {
-  std::error_code error;
-  return std::filesystem::exists(database.string() + suffix, error);
-}
-
-// A connection to tidy up after others with, or nothing. Opens no log by itself.
-class SweepingConnection {
- public:
-  explicit SweepingConnection(const std::filesystem::path& database) {
-    constexpr int kFlags =
-        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_NOFOLLOW;
-    if (sqlite3_open_v2(database.c_str(), &handle_, kFlags, nullptr) == SQLITE_OK) return;
-    sqlite3_close(std::exchange(handle_, nullptr));
-  }
-  SweepingConnection(const SweepingConnection&) = delete;
-  SweepingConnection& operator=(const SweepingConnection&) = delete;
-  ~SweepingConnection() { sqlite3_close(handle_); }
-
-  // The last connection that can write removes the log, and its index, when it is closed.
-  void look() {
-    if (handle_ != nullptr) sqlite3_exec(handle_, "PRAGMA schema_version", nullptr, nullptr, nullptr);
-  }
-
-  // Deletes the index and leaves the log, as SQLite does with both when the last connection is closed: under the lock
-  // that nobody gets while another connection is there. https://sqlite.org/walformat.html#files_on_disk
-  void remove_index() {
-    sqlite3_file* file = nullptr;
-    if (handle_ == nullptr || sqlite3_file_control(handle_, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK ||
-        file == nullptr || file->pMethods == nullptr || file->pMethods->iVersion < 2) {
-      return;
-    }
-    const sqlite3_io_methods& calls = *file->pMethods;
-    if (calls.xLock(file, SQLITE_LOCK_SHARED) == SQLITE_OK && calls.xLock(file, SQLITE_LOCK_EXCLUSIVE) == SQLITE_OK) {
-      constexpr int kRegionBytes = 32768;
-      void volatile* region = nullptr;
-      if (calls.xShmMap(file, 0, kRegionBytes, 0, &region) == SQLITE_OK) calls.xShmUnmap(file, 1);
-    }
-    calls.xUnlock(file, SQLITE_LOCK_NONE);
-  }
-
- private:
-  sqlite3* handle_ = nullptr;
-};
-
 }  // namespace
-
-LogSweep::LogSweep(std::filesystem::path database)
-    : database_(std::move(database)),
-      had_log_(is_beside(database_, "-wal")),
-      had_index_(is_beside(database_, "-shm")) {}
-
-LogSweep::~LogSweep() {
-  if (!had_log_ && is_beside(database_, "-wal")) {
-    SweepingConnection(database_).look();
-  } else if (had_log_ && !had_index_ && is_beside(database_, "-shm")) {
-    SweepingConnection(database_).remove_index();
-  }
-}
 
 int pages_per_step(int total) noexcept { return std::clamp(total / 200, 25, 500); }
 

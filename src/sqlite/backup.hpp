@@ -48,23 +48,6 @@ std::uint64_t write_copy(Connection& from, const std::filesystem::path& path, co
 // reading the one or writing the other throws, and `to` is as before.
 std::uint64_t replace_contents(Connection& from, Connection& to, const OnCopied& on_copied);
 
-// Reading a database in WAL mode makes a log and its index, which a connection
-// that only reads cannot remove. One of these, made before such a connection and
-// outliving it, sees to what was not there; as SQLite does it, so nobody is harmed
-// who uses them by then. It changes neither the database nor a log that was there.
-class LogSweep {
- public:
-  explicit LogSweep(std::filesystem::path database);
-  LogSweep(const LogSweep&) = delete;
-  LogSweep& operator=(const LogSweep&) = delete;
-  ~LogSweep();
-
- private:
-  const std::filesystem::path database_;
-  const bool had_log_;
-  const bool had_index_;
-};
-
 // Opens what is to be copied or checked. Throws OpenError, or CorruptError for a damaged database.
 [[nodiscard]] Connection open_to_copy(const ConnectionSettings& settings);
 

@@ -93,6 +93,11 @@ void allow_double_quoted_strings(sqlite3* connection, bool are_allowed) noexcept
   }
 }
 
+// Closed, a last connection that can write copies the log into the file and deletes it.
+void keep_log_when_closed(sqlite3* connection, bool is_kept) noexcept {
+  sqlite3_db_config(connection, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, is_kept ? 1 : 0, nullptr);
+}
+
 // What was asked is to open it: none of the statements that this takes.
 std::string reason_for_opening(const Error& error) {
   std::string reason = words_of_engine(error);
@@ -164,6 +169,7 @@ void Connection::finalize_controls() noexcept {
 
 void Connection::configure() {
   sqlite3_extended_result_codes(handle(), 1);
+  keep_log_when_closed(handle(), true);  // until it has turned out that it is ours to write
   busy_wait_.install(handle());
   limits_.install(handle());
   harden(handle(), settings_.sql);
@@ -215,6 +221,7 @@ void Connection::configure() {
         return connection.commit_started_ ? 0 : 1;
       },
       this);
+  keep_log_when_closed(handle(), false);
 }
 
 void Connection::tell_of_statements() {

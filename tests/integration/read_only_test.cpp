@@ -1,4 +1,5 @@
 #include <filesystem>
+#include <sqlite3.h>
 #include <string>
 
 #include "support/expect_error.hpp"
@@ -92,6 +93,23 @@ TEST_F(ReadOnly, IsForSharedFilesAlone) {
 TEST_F(ReadOnly, ExistingFilesAreWrittenAsUsual) {
   Database db = Database::open(path_, {.mode = OpenMode::existing});
   db.execute("INSERT INTO note VALUES (2, 'second')");
+  EXPECT_EQ(db.query_one<int>("SELECT count(*) FROM note"), 2);
+}
+
+// Another program has written meanwhile, and ended while its log was still in use here.
+TEST_F(ReadOnly, LeavesTheLogOfAnotherProgramAsItIs) {
+  ForeignConnection(path_).run("PRAGMA journal_mode=WAL");
+  const std::string before = bytes_of(path_);
+  {
+    const Database db = Database::open(path_, {.mode = OpenMode::read_only});
+    ForeignConnection other(path_);
+    sqlite3_db_config(other.handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+    other.run("INSERT INTO note VALUES (2, 'in the log')");
+    EXPECT_EQ(db.query_one<int>("SELECT count(*) FROM note"), 2);
+  }
+  EXPECT_EQ(bytes_of(path_), before);
+  EXPECT_GT(fs::file_size(testing::beside(path_, "-wal")), 0U);
+  const Database db = Database::open(path_);
   EXPECT_EQ(db.query_one<int>("SELECT count(*) FROM note"), 2);
 }
 
