@@ -41,6 +41,10 @@ class BusyWait {
   // `attempt` counts from 0. False when it is no use any more.
   [[nodiscard]] bool wait(int attempt) noexcept;
 
+  // When waiting ends that begins now, and whether that is over.
+  [[nodiscard]] Clock::time_point deadline() { return clock_.deadline(timeout_); }
+  [[nodiscard]] bool is_past(Clock::time_point end) { return clock_.now() >= end; }
+
   // While it is off, locks are not waited for.
   void turn_off() noexcept { is_off_ = true; }
   void turn_on() noexcept { is_off_ = false; }

@@ -259,8 +259,10 @@ void Connection::set_page_size() {
 
 // Switching needs the file for a moment alone. SQLite answers BUSY to whoever
 // comes second without calling the busy handler, and answers the old mode where
-// it cannot switch at all. https://sqlite.org/pragma.html#pragma_journal_mode
+// it cannot switch at all. For a reader it waits in the handler.
+// https://sqlite.org/pragma.html#pragma_journal_mode
 void Connection::switch_to_wal() {
+  const Clock::time_point end = busy_wait_.deadline();
   for (int attempt = 0;; ++attempt) {
     try {
       const std::string mode = pragma("PRAGMA journal_mode=WAL");
@@ -268,7 +270,7 @@ void Connection::switch_to_wal() {
         throw IoError("the file system does not support write-ahead logging (journal mode " + mode + ")");
       break;
     } catch (const BusyError&) {
-      if (!busy_wait_.wait(attempt)) throw;
+      if (busy_wait_.is_past(end) || !busy_wait_.wait(attempt)) throw;
     }
   }
   // SQLite opens the log with the next read. And where an empty file could not be

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "sqlite/connection.hpp"
 #include "support/expect_error.hpp"
 #include "support/files.hpp"
 #include "support/foreign_connection.hpp"
@@ -462,6 +463,28 @@ TEST(Opening, ToReadOnlyLeavesNothingBesideTheFile) {
   Database closed = Database::open(folder / "app.db", {.mode = OpenMode::read_only});
   closed.close();
   EXPECT_EQ(contents_of(folder.path()), before);
+}
+
+// Whoever waits with this clock finds that the time has come, at once.
+class SkippingClock final : public detail::Clock {
+ public:
+  time_point now() override { return now_; }
+  void wait_until(detail::Condition&, detail::MutexLock&, time_point deadline) override { now_ = deadline; }
+
+ private:
+  time_point now_{};
+};
+
+// The log can come when nobody reads; SQLite waits for that itself.
+TEST(Opening, WaitsOnceForOneWhoReadsAFileThatHasNoLogYet) {
+  const TemporaryFolder folder;
+  make_journal_database(folder / "app.db");
+  ForeignConnection reading(folder / "app.db");
+  reading.run("BEGIN; SELECT * FROM note");
+  SkippingClock clock;
+  const auto begun = clock.now();
+  EXPECT_THROW(detail::Connection({.database = (folder / "app.db").string(), .busy_timeout = 50ms}, clock), OpenError);
+  EXPECT_EQ(clock.now() - begun, 50ms);
 }
 
 }  // namespace
