@@ -1,22 +1,21 @@
 #include "sqlite/database_file.hpp"
 
+#include <array>
+#include <cerrno>
 #include <fcntl.h>
+#include <string>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <system_error>
 #include <unistd.h>
+
 #if defined(__linux__)
 #include <sys/vfs.h>
 #endif
 
-#include <array>
-#include <cerrno>
-#include <cstdint>
-#include <cstdlib>
-#include <fstream>
-#include <string>
-#include <system_error>
-
 #include "sqlane/error.hpp"
 #include "sqlite/free_name.hpp"
+#include "sqlite/side_files.hpp"
 
 namespace sqlane::detail {
 namespace {
@@ -68,10 +67,41 @@ fs::path absolute_path(const fs::path& path) {
   return folder / path.filename();
 }
 
-void expect_regular(const fs::path& path, const struct stat& status) {
+void expect_regular(const fs::path& path, const fs::path& absolute, const struct stat& status) {
   if (S_ISDIR(status.st_mode)) refuse(path, "it is a directory");
-  if (S_ISLNK(status.st_mode)) refuse(path, "it is a symbolic link; open the file that it points to");
+  if (S_ISLNK(status.st_mode)) {
+    std::error_code error;
+    const fs::path target = fs::read_symlink(absolute, error);
+    refuse(path,
+           "it is a symbolic link; open the file that it points to" +
+               (error ? std::string() : ", \"" + (absolute.parent_path() / target).lexically_normal().string() + "\""));
+  }
   if (!S_ISREG(status.st_mode)) refuse(path, "it is not a regular file");
+}
+
+// By each name SQLite would keep another log, and lose what is in the others. A new
+// file can have two for a moment, while it is empty; and where nobody can write,
+// there are no logs: systems that share whole trees of files have many names there.
+void expect_one_name(const fs::path& path, const fs::path& absolute, const struct stat& status, OpenMode mode) {
+  if (status.st_nlink < 2 || status.st_size == 0) return;
+  struct statvfs info {};
+  if (mode == OpenMode::read_only && ::statvfs(absolute.c_str(), &info) == 0 && (info.f_flag & ST_RDONLY) != 0) return;
+  refuse(path,
+         "it has " + std::to_string(status.st_nlink) +
+             " names (hard links), and what is written by one of them would be lost by another; delete the others, "
+             "or copy it to a file of its own");
+}
+
+// SQLite takes a file of such a name for another database's log or journal.
+void expect_own_name(const fs::path& path, const fs::path& absolute, const char* what) {
+  const fs::path owner = owner_by_name(absolute);
+  if (owner.empty()) return;
+  refuse(path, "by its name it is a part of \"" + owner.string() + "\", and SQLite would use it so; take another name",
+         what);
+}
+
+void expect_own_beside(const fs::path& path, const fs::path& absolute) {
+  if (const std::string fault = fault_beside(absolute); !fault.empty()) refuse(path, fault);
 }
 
 void expect_shared_memory([[maybe_unused]] const fs::path& path, [[maybe_unused]] const fs::path& folder) {
@@ -81,38 +111,6 @@ void expect_shared_memory([[maybe_unused]] const fs::path& path, [[maybe_unused]
     refuse(path, "it is on a network file system, where write-ahead logging is not safe");
   }
 #endif
-}
-
-// SQLite would refuse such a log as well, but only after it has made a -shm
-// file. Reading the log drops no locks: those are on the other two files.
-// https://sqlite.org/fileformat2.html#wal_file_format
-void expect_known_log(const fs::path& path, const fs::path& database) {
-  constexpr std::uint32_t kMagic = 0x377f0682;  // the last bit tells the byte order of checksums
-  constexpr std::uint32_t kVersion = 3'007'000;
-  std::array<unsigned char, 8> header{};
-  const fs::path log_path = database.string() + "-wal";
-  std::error_code error;
-  if (!fs::is_regular_file(log_path, error)) return;
-  std::ifstream log(log_path, std::ios::binary);
-  if (!log.read(reinterpret_cast<char*>(header.data()), header.size())) return;
-  const auto number_at = [&](std::size_t at) {
-    return std::uint32_t{header[at]} << 24U | std::uint32_t{header[at + 1]} << 16U |
-           std::uint32_t{header[at + 2]} << 8U | std::uint32_t{header[at + 3]};
-  };
-  if ((number_at(0) & ~1U) == kMagic && number_at(4) != kVersion) {
-    refuse(path, "its write-ahead log has a format that this SQLite does not know");
-  }
-}
-
-// A database has its first page before it has a log. Beside a file that lost all it
-// had, the log may be what is left; and SQLite would delete it, even where it only reads.
-void expect_no_orphaned_log(const fs::path& path, const fs::path& database) {
-  const std::string log = database.string() + "-wal";
-  struct stat status {};
-  if (::lstat(log.c_str(), &status) != 0 || status.st_size == 0) return;
-  if (::lstat(database.c_str(), &status) != 0 || status.st_size != 0) return;
-  refuse(path, "it is empty, and SQLite would delete \"" + log +
-                   "\", which is not: what was committed last may be in there alone; move that away");
 }
 
 }  // namespace
@@ -132,34 +130,35 @@ bool supports_wal(long type) noexcept {
 
 fs::path prepare_database_file(const fs::path& path, OpenMode mode) {
   fs::path absolute = absolute_path(path);
+  expect_own_name(path, absolute, "open");
+  expect_own_beside(path, absolute);
   struct stat status {};
-  if (::lstat(absolute.c_str(), &status) != 0) {
-    if (errno != ENOENT || mode != OpenMode::create) refuse(path, describe(errno));
-    expect_shared_memory(path, absolute.parent_path());
-    create_file(absolute);
-    return absolute;
+  const bool exists = ::lstat(absolute.c_str(), &status) == 0;
+  if (!exists && (errno != ENOENT || mode != OpenMode::create)) refuse(path, describe(errno));
+  if (exists) {
+    expect_regular(path, absolute, status);
+    if (::faccessat(AT_FDCWD, absolute.c_str(), R_OK, AT_EACCESS) != 0)
+      refuse(path, "it cannot be read: " + describe(errno));
+    if (mode != OpenMode::read_only && ::faccessat(AT_FDCWD, absolute.c_str(), W_OK, AT_EACCESS) != 0)
+      refuse(path, "it cannot be written: " + describe(errno));
+    expect_one_name(path, absolute, status, mode);
   }
-  expect_regular(path, status);
-  if (::faccessat(AT_FDCWD, absolute.c_str(), R_OK, AT_EACCESS) != 0)
-    refuse(path, "it cannot be read: " + describe(errno));
-  if (mode != OpenMode::read_only && ::faccessat(AT_FDCWD, absolute.c_str(), W_OK, AT_EACCESS) != 0)
-    refuse(path, "it cannot be written: " + describe(errno));
   expect_shared_memory(path, absolute.parent_path());
-  expect_known_log(path, absolute);
-  if (mode == OpenMode::read_only) expect_no_orphaned_log(path, absolute);
+  if (!exists) create_file(absolute);
   return absolute;
 }
 
 fs::path find_database_file(const fs::path& path) {
   fs::path absolute = absolute_path(path);
+  expect_own_name(path, absolute, "open");
+  expect_own_beside(path, absolute);
   struct stat status {};
   if (::lstat(absolute.c_str(), &status) != 0) refuse(path, describe(errno));
-  expect_regular(path, status);
+  expect_regular(path, absolute, status);
   if (::faccessat(AT_FDCWD, absolute.c_str(), R_OK, AT_EACCESS) != 0) {
     refuse(path, "it cannot be read: " + describe(errno));
   }
-  expect_known_log(path, absolute);
-  expect_no_orphaned_log(path, absolute);
+  expect_one_name(path, absolute, status, OpenMode::read_only);
   return absolute;
 }
 
@@ -167,19 +166,13 @@ fs::path place_for_database(const fs::path& path, Existing existing) {
   fs::path absolute = absolute_path(path);
   struct stat status {};
   if (::lstat(absolute.c_str(), &status) == 0) {
-    expect_regular(path, status);
+    expect_regular(path, absolute, status);
     if (existing == Existing::refuse) refuse(path, "there is a file already", "make");
   } else if (errno != ENOENT) {
     refuse(path, describe(errno));
   }
-  for (const char* suffix : {"-journal", "-wal"}) {
-    const std::string beside = absolute.string() + suffix;
-    if (::lstat(beside.c_str(), &status) != 0 || status.st_size == 0) continue;
-    refuse(
-        path,
-        "\"" + beside + "\" is left there from another database, and SQLite would take it for this one's; move it away",
-        "make");
-  }
+  expect_own_name(path, absolute, "make");
+  if (const std::string leftovers = leftovers_beside(absolute); !leftovers.empty()) refuse(path, leftovers, "make");
   return absolute;
 }
 

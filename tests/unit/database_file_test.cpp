@@ -113,7 +113,9 @@ TEST_F(DatabaseFile, IsRefusedAsASymlink) {
   std::ofstream(folder_ / "real.db") << "content";
   fs::create_symlink(folder_ / "real.db", folder_ / "link.db");
   fs::create_symlink(folder_ / "nowhere.db", folder_ / "dangling.db");
-  EXPECT_TRUE(mentions(refusal(folder_ / "link.db"), "symbolic link"));
+  EXPECT_TRUE(mentions(refusal(folder_ / "link.db"), "symbolic link", (folder_ / "real.db").string()));
+  fs::create_symlink("../real.db", folder_ / "relative.db");
+  EXPECT_TRUE(mentions(refusal(folder_ / "relative.db"), (folder_.path().parent_path() / "real.db").string()));
   EXPECT_TRUE(mentions(refusal(folder_ / "dangling.db"), "symbolic link"));
   EXPECT_FALSE(fs::exists(folder_ / "nowhere.db"));
 }
@@ -187,19 +189,60 @@ TEST_F(DatabaseFile, IsRefusedWithoutPermission) {
 }
 
 // SQLite would delete the log.
-TEST_F(DatabaseFile, ThatIsEmptyBesideALogIsNotRead) {
+TEST_F(DatabaseFile, ThatIsEmptyOrGoneBesideALogIsRefused) {
   const fs::path path = folder_ / "lost.db";
   std::ofstream(path.string() + "-wal") << "what is left";
-  static_cast<void>(prepare_database_file(path));
-  for (const bool is_source : {false, true}) {
-    const auto error = testing::error_of<OpenError>([&] {
-      static_cast<void>(is_source ? find_database_file(path) : prepare_database_file(path, OpenMode::read_only));
-    });
-    EXPECT_TRUE(mentions(error, "it is empty, and SQLite would delete")) << error.what();
-  }
-  EXPECT_EQ(prepare_database_file(path), path) << "whoever writes begins anew";
+  const auto expect_refused = [&](std::string_view reason) {
+    for (const OpenMode mode : {OpenMode::create, OpenMode::existing, OpenMode::read_only}) {
+      const auto error = testing::error_of<OpenError>([&] { static_cast<void>(prepare_database_file(path, mode)); });
+      EXPECT_TRUE(mentions(error, reason, "lost.db-wal", "move that away")) << error.what();
+    }
+    const auto error = testing::error_of<OpenError>([&] { static_cast<void>(find_database_file(path)); });
+    EXPECT_TRUE(mentions(error, reason, "lost.db-wal", "move that away")) << error.what();
+  };
+  expect_refused("it is not there");
+  EXPECT_FALSE(fs::exists(path));
+  std::ofstream(path) << "";
+  expect_refused("it is empty");
   std::ofstream(path) << "content";
+  EXPECT_EQ(prepare_database_file(path), path);
   EXPECT_EQ(prepare_database_file(path, OpenMode::read_only), path);
+}
+
+TEST_F(DatabaseFile, IsRefusedWithTwoNames) {
+  std::ofstream(folder_ / "a.db") << "content";
+  fs::create_hard_link(folder_ / "a.db", folder_ / "b.db");
+  for (const char* name : {"a.db", "b.db"}) {
+    EXPECT_TRUE(mentions(refusal(folder_ / name), "2 names (hard links)", "copy it")) << refusal(folder_ / name);
+    const auto error = testing::error_of<OpenError>([&] { static_cast<void>(find_database_file(folder_ / name)); });
+    EXPECT_TRUE(mentions(error, "hard links")) << error.what();
+  }
+  fs::remove(folder_ / "b.db");
+  EXPECT_NO_THROW(static_cast<void>(prepare_database_file(folder_ / "a.db")));
+}
+
+// Where files can only be named by links, one that is being made has two names for a moment.
+TEST_F(DatabaseFile, MayHaveTwoNamesWhileItIsEmpty) {
+  std::ofstream(folder_ / "a.db") << "";
+  fs::create_hard_link(folder_ / "a.db", folder_ / "a.db.Xy4f9Q");
+  EXPECT_EQ(prepare_database_file(folder_ / "a.db"), folder_ / "a.db");
+}
+
+TEST_F(DatabaseFile, IsRefusedByTheNameOfAnothersLog) {
+  for (const char* side : {"-wal", "-shm", "-journal"}) {
+    const fs::path path = (folder_ / "app.db").string() + side;
+    EXPECT_EQ(place_for_database(path, Existing::refuse), path);
+    EXPECT_EQ(prepare_database_file(path), path) << "there is nothing of which it is a part";
+    fs::remove(path);
+    std::ofstream(folder_ / "app.db") << "content";
+    EXPECT_TRUE(mentions(refusal(path), "cannot open", "a part of", "app.db\"", "another name")) << refusal(path);
+    for (const Existing existing : {Existing::refuse, Existing::replace}) {
+      const auto error = testing::error_of<OpenError>([&] { static_cast<void>(place_for_database(path, existing)); });
+      EXPECT_TRUE(mentions(error, "cannot make", "a part of", "another name")) << error.what();
+    }
+    EXPECT_FALSE(fs::exists(path));
+    fs::remove(folder_ / "app.db");
+  }
 }
 
 TEST_F(DatabaseFile, SaysWhichPathWasRefused) {
