@@ -32,7 +32,9 @@ enum class Durability : std::uint8_t {
 
 // Who else may use the file while it is open.
 enum class Locking : std::uint8_t {
-  shared,  // other processes as well; each transaction asks the operating system for locks
+  // Other processes as well; each transaction asks the operating system for locks.
+  // OpenError on a network file system, and where no memory can be shared through files.
+  shared,
   // This process alone, from opening to closing: another program finds it locked.
   // No transaction makes a system call for locks then. https://sqlite.org/vfs.html#standard_unix_vfses
   exclusive,

@@ -111,7 +111,7 @@ Database Database::open(Options options, CallSite site) {
   if (options.mode == OpenMode::read_only && options.locking == Locking::exclusive) {
     throw UsageError("Locking::exclusive is for those who write, not for OpenMode::read_only");
   }
-  const std::filesystem::path file = detail::prepare_database_file(options.path, options.mode);
+  const std::filesystem::path file = detail::prepare_database_file(options.path, options.mode, options.locking);
   const auto open = [&](std::shared_ptr<FileWatch> files, std::shared_ptr<void> registration) {
     return open_file(options, file, std::move(files), std::move(registration));
   };

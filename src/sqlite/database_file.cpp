@@ -1,20 +1,18 @@
 #include "sqlite/database_file.hpp"
 
-#include <array>
 #include <cerrno>
 #include <fcntl.h>
+#include <optional>
 #include <string>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <system_error>
 #include <unistd.h>
 
-#if defined(__linux__)
-#include <sys/vfs.h>
-#endif
-
 #include "sqlane/error.hpp"
 #include "sqlite/free_name.hpp"
+#include "sqlite/mounted_file_system.hpp"
+#include "sqlite/shared_mapping.hpp"
 #include "sqlite/side_files.hpp"
 
 namespace sqlane::detail {
@@ -104,31 +102,26 @@ void expect_own_beside(const fs::path& path, const fs::path& absolute) {
   if (const std::string fault = fault_beside(absolute); !fault.empty()) refuse(path, fault);
 }
 
-void expect_shared_memory([[maybe_unused]] const fs::path& path, [[maybe_unused]] const fs::path& folder) {
-#if defined(__linux__)
-  struct statfs info {};
-  if (::statfs(folder.c_str(), &info) == 0 && !supports_wal(static_cast<long>(info.f_type))) {
-    refuse(path, "it is on a network file system, where write-ahead logging is not safe");
+// A write-ahead log that processes share takes memory that they share.
+void expect_shareable(const fs::path& path, const fs::path& folder, OpenMode mode) {
+  const char* const remedy = mode == OpenMode::read_only ? "copy the file to a local disk"
+                                                         : "Locking::exclusive, for one process alone, works there";
+  if (const std::optional<std::string> type = network_type_of(folder)) {
+    refuse(path,
+           "it is on a file system (" + *type +
+               ") that other machines or mounts can reach, where processes cannot share a write-ahead log safely; " +
+               remedy);
   }
-#endif
+  if (mode == OpenMode::read_only || can_map_shared(folder)) return;
+  refuse(path,
+         std::string("its file system cannot map files into memory that processes share, as a write-ahead log needs "
+                     "it; ") +
+             remedy);
 }
 
 }  // namespace
 
-bool supports_wal(long type) noexcept {
-  constexpr std::array<long, 4> kNetworkFileSystems{
-      0x6969,      // NFS
-      0x517b,      // SMB
-      0xff534d42,  // CIFS
-      0xfe534d42,  // SMB2
-  };
-  for (const long network : kNetworkFileSystems) {
-    if (type == network) return false;
-  }
-  return true;
-}
-
-fs::path prepare_database_file(const fs::path& path, OpenMode mode) {
+fs::path prepare_database_file(const fs::path& path, OpenMode mode, Locking locking) {
   fs::path absolute = absolute_path(path);
   expect_own_name(path, absolute, "open");
   expect_own_beside(path, absolute);
@@ -143,7 +136,7 @@ fs::path prepare_database_file(const fs::path& path, OpenMode mode) {
       refuse(path, "it cannot be written: " + describe(errno));
     expect_one_name(path, absolute, status, mode);
   }
-  expect_shared_memory(path, absolute.parent_path());
+  if (locking == Locking::shared) expect_shareable(path, absolute.parent_path(), mode);
   if (!exists) create_file(absolute);
   return absolute;
 }

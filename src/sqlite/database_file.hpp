@@ -18,7 +18,8 @@ namespace sqlane::detail {
 // beside it, the name of another database's log, fault_beside(); and for Locking::shared a file system where processes
 // cannot share a write-ahead log.
 [[nodiscard]] std::filesystem::path prepare_database_file(const std::filesystem::path& path,
-                                                          OpenMode mode = OpenMode::create);
+                                                          OpenMode mode = OpenMode::create,
+                                                          Locking locking = Locking::shared);
 
 // A database file that is only read, and never shares memory through its folder
 // with those who write it; so it may be on a network file system. Its absolute
@@ -48,9 +49,5 @@ struct FileIdentity {
 
 // Throws OpenError when there is no such file.
 [[nodiscard]] FileIdentity identity_of(const std::filesystem::path& path);
-
-// Can processes share memory through a file there, as WAL mode needs?
-// `type` is f_type of statfs(2). https://sqlite.org/wal.html#noshm
-[[nodiscard]] bool supports_wal(long type) noexcept;
 
 }  // namespace sqlane::detail

@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdexcept>
+#include <sys/mman.h>
 #include <sys/types.h>
 
 namespace sqlane::testing {
@@ -38,6 +39,10 @@ bool fails(FileCall call) {
   return true;
 }
 
+bool is_shared(int protection, int flags) {
+  return (protection & PROT_WRITE) != 0 && (flags & MAP_SHARED) != 0 && (flags & MAP_ANONYMOUS) == 0;
+}
+
 mode_t mode_of(int flags, std::va_list arguments) {
   return (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(arguments, mode_t) : 0;
 }
@@ -53,6 +58,7 @@ int FileFaultInjection::failures() const { return state.failures; }
 
 using sqlane::testing::fails;
 using sqlane::testing::FileCall;
+using sqlane::testing::is_shared;
 using sqlane::testing::mode_of;
 using sqlane::testing::next;
 
@@ -134,6 +140,18 @@ int renameat2(int from_folder, const char* from, int to_folder, const char* to, 
 int link(const char* from, const char* to) noexcept {
   static const auto real = next<int(const char*, const char*)>("link");
   return fails(FileCall::rename) ? -1 : real(from, to);
+}
+
+void* mmap(void* at, size_t size, int protection, int flags, int file, off_t offset) noexcept {
+  static const auto real = next<void*(void*, size_t, int, int, int, off_t)>("mmap");
+  if (is_shared(protection, flags) && fails(FileCall::map)) return MAP_FAILED;
+  return real(at, size, protection, flags, file, offset);
+}
+
+void* mmap64(void* at, size_t size, int protection, int flags, int file, off64_t offset) noexcept {
+  static const auto real = next<void*(void*, size_t, int, int, int, off64_t)>("mmap64");
+  if (is_shared(protection, flags) && fails(FileCall::map)) return MAP_FAILED;
+  return real(at, size, protection, flags, file, offset);
 }
 
 }  // extern "C"

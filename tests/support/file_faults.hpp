@@ -8,7 +8,7 @@
 
 namespace sqlane::testing {
 
-enum class FileCall : std::uint8_t { open, read, write, sync, truncate, rename };
+enum class FileCall : std::uint8_t { open, read, write, sync, truncate, rename, map };  // map: shared and writable
 
 struct FileFault {
   FileCall call = FileCall::write;

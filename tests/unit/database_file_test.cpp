@@ -252,16 +252,5 @@ TEST_F(DatabaseFile, SaysWhichPathWasRefused) {
   EXPECT_TRUE(mentions(error, path.string())) << error.what();
 }
 
-TEST(SupportsWal, NotOnNetworkFileSystems) {
-  for (const long network : {0x6969L, 0x517bL, 0xff534d42L, 0xfe534d42L})
-    EXPECT_FALSE(supports_wal(network)) << network;
-  constexpr long kExt4 = 0xef53;
-  constexpr long kTmpfs = 0x01021994;
-  constexpr long kXfs = 0x58465342;
-  constexpr long kBtrfs = 0x9123683e;
-  constexpr long kOverlay = 0x794c7630;
-  for (const long local : {kExt4, kTmpfs, kXfs, kBtrfs, kOverlay, 0L}) EXPECT_TRUE(supports_wal(local)) << local;
-}
-
 }  // namespace
 }  // namespace sqlane::detail
