@@ -37,10 +37,11 @@ class Ballast {
     std::size_t size = 0;
     for (std::size_t piece = data.size(); piece > 0 && size < kAtMost; piece /= 16) {
       ssize_t written = 0;
-      while (size < kAtMost && (written = ::write(opened, data.data(), piece)) > 0) {
-        size += static_cast<std::size_t>(written);
-      }
-      ::fsync(opened);  // some file systems tell only then
+      do {
+        written = ::write(opened, data.data(), piece);
+        if (::fsync(opened) != 0) break;  // some file systems tell only then
+        size += written > 0 ? static_cast<std::size_t>(written) : 0;
+      } while (written > 0 && size < kAtMost);
     }
     ::close(opened);
     if (size >= kAtMost) {
@@ -123,7 +124,8 @@ std::string open_when_full(const Place& place) {
       }
     }
   }
-  expect(contents_of(place.folder) == before, "opening on a full disk has changed the folder");
+  const std::string changes = changes_since(before, place.folder);
+  expect(changes.empty(), "opened on a full disk, and closed: " + changes);
   const Database db = Database::open(place.file());
   expect(db.query_one<std::int64_t>("SELECT count(*) FROM ack") == 500, "with room again, rows are missing");
   return {};
@@ -133,33 +135,58 @@ void run_command(const std::string& command) {
   expect(std::system(command.c_str()) == 0, "failed: " + command);  // NOLINT(concurrency-mt-unsafe)
 }
 
+std::size_t acknowledged_by(Load& load) {
+  std::size_t count = 0;
+  load.wait_until([&](const Load::Tally& tally) { return (count = tally.acknowledged, true); }, seconds(0));
+  return count;
+}
+
+std::string missing_of(const Place& place, const std::vector<std::int64_t>& ids) {
+  return std::to_string(look_for(place.file(), ids).missing.size()) + " of " + std::to_string(ids.size());
+}
+
 // Loses the device under 8 threads, and brings it back `times` times; each time the file is opened again.
 std::string lose_device(const Place& place, int times) {
   if (place.lose.empty()) throw Skipped("the device cannot be taken away here");
-  std::vector<std::int64_t> acknowledged;
+  std::vector<std::int64_t> before, gone, back;  // acknowledged: before the loss, up to the return, and then
   std::string error;
   int went_on = 0;
+  std::size_t not_read_back = 0;
   for (int i = 0; i < times; ++i) {
     Database db = i == 0 ? open_with_table(place) : Database::open(place.file(), {.mode = OpenMode::existing});
     Load load(db, 8, 1 + i * 10 * kIdsOfThread);
     const auto at_least_100 = [](const Load::Tally& tally) { return tally.acknowledged >= 100; };
     expect(load.wait_until(at_least_100, seconds(10)), "100 writes take longer than 10 s");
     run_command(place.lose);
+    const std::size_t when_lost = acknowledged_by(load);
     const auto all_fail = [](const Load::Tally& tally) { return tally.threads_failing == 8; };
     const bool have_failed = load.wait_until(all_fail, seconds(10));
+    const std::size_t when_back = acknowledged_by(load);
     run_command(place.bring_back);
     expect(have_failed, "writes are acknowledged, or hang, although the device is gone");
-    std::size_t until_then = 0;
-    load.wait_until([&](const Load::Tally& tally) { return (until_then = tally.acknowledged, true); }, seconds(1));
-    const auto more = [&](const Load::Tally& tally) { return tally.acknowledged > until_then + 8; };
+    const auto more = [&](const Load::Tally& tally) { return tally.acknowledged > when_back + 100; };
     went_on += load.wait_until(more, seconds(1)) ? 1 : 0;
     load.stop();
     for (const auto& [what, count] : load.errors()) error = what;
-    acknowledged.insert(acknowledged.end(), load.acknowledged().begin(), load.acknowledged().end());
+    not_read_back += load.not_read_back();
+    const auto first = load.acknowledged().begin();
+    before.insert(before.end(), first, first + static_cast<std::ptrdiff_t>(when_lost));
+    gone.insert(gone.end(), first + static_cast<std::ptrdiff_t>(when_lost),
+                first + static_cast<std::ptrdiff_t>(when_back));
+    back.insert(back.end(), first + static_cast<std::ptrdiff_t>(when_back), load.acknowledged().end());
   }
-  expect_all(place.file(), acknowledged);
-  return std::to_string(acknowledged.size()) + " acknowledged, none missing; went on by itself " +
-         std::to_string(went_on) + " of " + std::to_string(times) + "; " + error;
+  const std::string figures = "missing of the acknowledged: before the loss " + missing_of(place, before) +
+                              ", until the return " + missing_of(place, gone) + ", then " + missing_of(place, back) +
+                              "; not found by a read meanwhile " + std::to_string(not_read_back) +
+                              "; writing went on by itself " + std::to_string(went_on) + " times of " +
+                              std::to_string(times) + "; " + error;
+  std::vector<std::int64_t> all = before;
+  all.insert(all.end(), gone.begin(), gone.end());
+  all.insert(all.end(), back.begin(), back.end());
+  const Look found = look_for(place.file(), all);
+  expect(found.damage.empty(), "the file is not whole: " + found.damage + "; " + figures);
+  expect(found.missing.empty() && not_read_back == 0, figures);
+  return figures;
 }
 
 std::string device_gone(const Place& place) { return lose_device(place, 1); }

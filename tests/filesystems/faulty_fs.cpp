@@ -69,10 +69,14 @@ bool is_direct = false;
 
 std::string below(const char* path) { return source + path; }
 
-bool is_switches(const char* path) { return path != nullptr && path == kSwitches; }
+constexpr std::uint64_t kSwitchesOpened = ~std::uint64_t{0};
+
+bool is_switches(const char* path, const fuse_file_info* info = nullptr) {
+  return info != nullptr ? info->fh == kSwitchesOpened : path != nullptr && path == kSwitches;
+}
 
 // The switches, and the way to them, work at all times.
-int fault_of(std::string_view call, const char* path) {
+int fault_of(std::string_view call, const char* path) {  // `path` is null where a file is open
   if (path != nullptr && (is_switches(path) || std::string_view(path) == "/")) return 0;
   return faults.next(call);
 }
@@ -90,18 +94,21 @@ void* start(fuse_conn_info*, fuse_config* config) {
 }
 
 int get_attributes(const char* path, struct stat* found, fuse_file_info* info) {
-  if (const int fault = fault_of("getattr", path); fault != 0) return fault;
-  if (is_switches(path)) {
+  if (is_switches(path, info)) {
     *found = {};
     found->st_mode = S_IFREG | 0600;
     found->st_nlink = 1;
     return 0;
   }
+  if (const int fault = fault_of("getattr", path); fault != 0) return fault;
   return result(info != nullptr ? ::fstat(opened(info), found) : ::lstat(below(path).c_str(), found));
 }
 
 int open_file(const char* path, fuse_file_info* info) {
-  if (is_switches(path)) return 0;
+  if (is_switches(path)) {
+    info->fh = kSwitchesOpened;
+    return 0;
+  }
   if (const int fault = fault_of("open", path); fault != 0) return fault;
   const int file = ::open(below(path).c_str(), info->flags | O_CLOEXEC);
   if (file < 0) return -errno;
@@ -118,18 +125,18 @@ int create_file(const char* path, mode_t mode, fuse_file_info* info) {
 }
 
 int close_file(const char* path, fuse_file_info* info) {
-  if (!is_switches(path)) ::close(opened(info));
+  if (!is_switches(path, info)) ::close(opened(info));
   return 0;
 }
 
 int read_file(const char* path, char* data, std::size_t size, off_t offset, fuse_file_info* info) {
-  if (is_switches(path)) return 0;
+  if (is_switches(path, info)) return 0;
   if (const int fault = fault_of("read", path); fault != 0) return fault;
   return result(::pread(opened(info), data, size, offset));
 }
 
 int write_file(const char* path, const char* data, std::size_t size, off_t offset, fuse_file_info* info) {
-  if (is_switches(path)) {
+  if (is_switches(path, info)) {
     faults.set({data, size});
     return static_cast<int>(size);
   }
@@ -138,13 +145,13 @@ int write_file(const char* path, const char* data, std::size_t size, off_t offse
 }
 
 int sync_file(const char* path, int, fuse_file_info* info) {
-  if (is_switches(path)) return 0;
+  if (is_switches(path, info)) return 0;
   if (const int fault = fault_of("fsync", path); fault != 0) return fault;
   return result(::fsync(opened(info)));
 }
 
 int set_size(const char* path, off_t size, fuse_file_info* info) {
-  if (is_switches(path)) return 0;
+  if (is_switches(path, info)) return 0;
   if (const int fault = fault_of("truncate", path); fault != 0) return fault;
   return result(info != nullptr ? ::ftruncate(opened(info), size) : ::truncate(below(path).c_str(), size));
 }
@@ -160,7 +167,7 @@ int set_owner(const char* path, uid_t user, gid_t group, fuse_file_info* info) {
 }
 
 int set_times(const char* path, const timespec times[2], fuse_file_info* info) {
-  if (is_switches(path)) return 0;
+  if (is_switches(path, info)) return 0;
   if (const int fault = fault_of("utimens", path); fault != 0) return fault;
   return result(info != nullptr ? ::futimens(opened(info), times)
                                 : ::utimensat(AT_FDCWD, below(path).c_str(), times, AT_SYMLINK_NOFOLLOW));
@@ -196,10 +203,23 @@ int get_room(const char* path, struct statvfs* room) {
   return result(::statvfs(below(path).c_str(), room));
 }
 
-int read_folder(const char* path, void* buffer, fuse_fill_dir_t fill, off_t, fuse_file_info*, fuse_readdir_flags) {
-  if (const int fault = fault_of("readdir", path); fault != 0) return fault;
-  DIR* folder = ::opendir(below(path).c_str());
+int open_folder(const char* path, fuse_file_info* info) {
+  if (const int fault = fault_of("opendir", path); fault != 0) return fault;
+  const int folder = ::open(below(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return -errno;
+  info->fh = static_cast<std::uint64_t>(folder);
+  return 0;
+}
+
+int close_folder(const char*, fuse_file_info* info) {
+  ::close(opened(info));
+  return 0;
+}
+
+int read_folder(const char*, void* buffer, fuse_fill_dir_t fill, off_t, fuse_file_info* info, fuse_readdir_flags) {
+  DIR* folder = ::fdopendir(::dup(opened(info)));
   if (folder == nullptr) return -errno;
+  ::rewinddir(folder);
   while (const dirent* entry = ::readdir(folder)) {  // NOLINT(concurrency-mt-unsafe): a stream of this call's own
     fill(buffer, entry->d_name, nullptr, 0, static_cast<fuse_fill_dir_flags>(0));
   }
@@ -227,6 +247,8 @@ fuse_operations operations() {
   all.link = link_file;
   all.rename = rename_file;
   all.statfs = get_room;
+  all.opendir = open_folder;
+  all.releasedir = close_folder;
   all.readdir = read_folder;
   return all;
 }

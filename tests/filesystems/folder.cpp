@@ -51,6 +51,26 @@ std::map<std::string, std::string> contents_of(const std::filesystem::path& fold
   return all;
 }
 
+std::string changes_since(const std::map<std::string, std::string>& before, const std::filesystem::path& folder) {
+  const auto after = contents_of(folder);
+  std::string changes;
+  const auto add = [&](const std::string& name, const char* what) {
+    changes += (changes.empty() ? "" : ", ") + name + what;
+  };
+  for (const auto& [name, content] : after) {
+    const auto was = before.find(name);
+    if (was == before.end()) {
+      add(name, " is new");
+    } else if (was->second != content) {
+      add(name, " has changed");
+    }
+  }
+  for (const auto& [name, content] : before) {
+    if (!after.contains(name)) add(name, " is gone");
+  }
+  return changes;
+}
+
 std::string strangers_in(const std::filesystem::path& folder, const std::set<std::string>& expected) {
   std::string strangers;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {

@@ -31,6 +31,10 @@ void expect(bool condition, const std::string& what);
 // The files of a folder by name, with what is in them.
 [[nodiscard]] std::map<std::string, std::string> contents_of(const std::filesystem::path& folder);
 
+// How a folder differs from what it was, as "a.db has changed, b.db is new"; empty where it does not.
+[[nodiscard]] std::string changes_since(const std::map<std::string, std::string>& before,
+                                        const std::filesystem::path& folder);
+
 // The names in `folder` that are not `expected`, joined; empty when there are none.
 [[nodiscard]] std::string strangers_in(const std::filesystem::path& folder, const std::set<std::string>& expected);
 
@@ -44,13 +48,8 @@ auto open_or_refuse(const std::filesystem::path& folder, Open&& open) {
   } catch (const std::exception& error) {
     refusal = described(error);
   }
-  const auto after = contents_of(folder);
-  for (const auto& [name, content] : after) {
-    const auto was = before.find(name);
-    if (was == before.end()) throw Wrong("refused, but " + name + " was left; " + refusal);
-    if (was->second != content) throw Wrong("refused, but " + name + " was changed; " + refusal);
-  }
-  if (after.size() < before.size()) throw Wrong("refused, but a file was removed; " + refusal);
+  const std::string changes = changes_since(before, folder);
+  if (!changes.empty()) throw Wrong("refused, but " + changes + "; " + refusal);
   throw Refused(refusal);
 }
 

@@ -118,9 +118,8 @@ void ForkedWriter::kill() {
   if (::waitpid(child_, &status, WNOHANG) == 0) {
     ::kill(child_, SIGKILL);
     ::waitpid(child_, &status, 0);
-  } else if (WIFSIGNALED(status)) {
-    died_of_ = WTERMSIG(status);
   }
+  if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL) died_of_ = WTERMSIG(status);
   child_ = 0;
 }
 

@@ -44,31 +44,33 @@ void Load::stop() {
   if (!wrong_.empty()) throw Wrong(wrong_);
 }
 
-void Load::write(std::int64_t id) {
-  db_.execute("INSERT INTO ack (id, body) VALUES (?, ?)", id, std::string(100, 'x'));
+// As "Class: message"; empty when it was acknowledged.
+std::string Load::error_of_write(std::int64_t id, std::string& wrong) {
+  try {
+    db_.execute("INSERT INTO ack (id, body) VALUES (?, ?)", id, std::string(100, 'x'));
+    return {};
+  } catch (const std::exception& error) {
+    try {
+      return described(error);
+    } catch (const Wrong& found) {
+      return wrong = found.what();
+    }
+  }
+}
+
+bool Load::is_read_back(std::int64_t id) {
+  try {
+    return db_.query_one<std::int64_t>("SELECT count(*) FROM ack WHERE id = ?", id) == 1;
+  } catch (const Error&) {
+    return true;  // reads may fail where writes do
+  }
 }
 
 void Load::run(std::size_t thread, std::int64_t id) {
   for (;; ++id) {
-    std::string failure;
     std::string wrong;
-    try {
-      write(id);
-    } catch (const std::exception& error) {
-      try {
-        failure = described(error);
-      } catch (const Wrong& found) {
-        failure = wrong = found.what();
-      }
-    }
-    if (failure.empty() && id % 16 == 0) {
-      try {
-        if (db_.query_one<std::int64_t>("SELECT count(*) FROM ack WHERE id = ?", id) != 1) {
-          wrong = "row " + std::to_string(id) + " was acknowledged, and a read does not find it";
-        }
-      } catch (const Error&) {  // NOLINT(bugprone-empty-catch): reads may fail where writes do
-      }
-    }
+    const std::string failure = error_of_write(id, wrong);
+    const bool is_lost = failure.empty() && id % 16 == 0 && !is_read_back(id);
     std::unique_lock lock(mutex_);
     is_failing_[thread] = !failure.empty();
     if (failure.empty()) {
@@ -77,6 +79,7 @@ void Load::run(std::size_t thread, std::int64_t id) {
       ++failed_;
       ++errors_[failure];
     }
+    not_read_back_ += is_lost ? 1 : 0;
     if (!wrong.empty() && wrong_.empty()) wrong_ = wrong;
     changed_.notify_all();
     if (!failure.empty()) changed_.wait_for(lock, std::chrono::milliseconds(5), [&] { return stopping_; });

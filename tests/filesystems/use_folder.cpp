@@ -8,14 +8,10 @@
 //       a line for each kind of accident; 1 where an acknowledged write was lost
 //   sqlane_use_folder prepare FOLDER                    three databases, for a file system that is read only
 //   sqlane_use_folder read FOLDER                       reads these three
-//   sqlane_use_folder shutdown FOLDER                   the file system of this folder is gone (ext4, xfs)
 #include <cstdio>
 #include <exception>
-#include <fcntl.h>
 #include <sqlane/sqlane.hpp>
 #include <string>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "cases.hpp"
 #include "folder.hpp"
@@ -87,16 +83,6 @@ int read_shipped(const std::filesystem::path& folder) {
   return status;
 }
 
-int shut_down(const std::string& folder) {
-  constexpr std::uint32_t kWithoutFlushing = 2;
-  const int opened = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  std::uint32_t how = kWithoutFlushing;
-  const bool is_down = ::ioctl(opened, _IOR('X', 125, std::uint32_t), &how) == 0;
-  if (!is_down) std::perror("shutdown");
-  ::close(opened);
-  return is_down ? 0 : 1;
-}
-
 int run(const std::vector<std::string>& arguments) {
   const auto argument = [&](std::size_t i) { return i < arguments.size() ? arguments[i] : std::string(); };
   const std::string what = argument(0);
@@ -116,7 +102,6 @@ int run(const std::vector<std::string>& arguments) {
     return 0;
   }
   if (what == "read") return read_shipped(folder);
-  if (what == "shutdown") return shut_down(folder);
   if (what == "accidents" && arguments.size() >= 4) {
     return run_accidents(folder, std::stoi(argument(2)), static_cast<unsigned>(std::stoul(argument(3))), argument(4));
   }

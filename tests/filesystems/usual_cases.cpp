@@ -75,6 +75,7 @@ std::string threads(const Place& place) {
       [](const Load::Tally& tally) { return tally.acknowledged + tally.failed >= 2000; }, std::chrono::seconds(20));
   load.stop();
   expect(load.errors().empty(), "a write failed: " + (load.errors().empty() ? "" : load.errors().begin()->first));
+  expect(load.not_read_back() == 0, "an acknowledged row was not read back");
   db.close();
   expect_all(place.file(), load.acknowledged());
   return is_done ? "" : std::to_string(load.acknowledged().size()) + " writes in 20 s";
