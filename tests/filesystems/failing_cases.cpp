@@ -98,7 +98,7 @@ std::string full(const Place& place) {
   expect(error_of_last_try(db, id, acknowledged, 1).empty(), "the first write failed");
   Ballast ballast(place.file("ballast"));
   const std::string failure = error_of_large_writes(db, id, acknowledged);
-  expect(db.query_one<std::int64_t>("SELECT count(*) FROM ack") == static_cast<std::int64_t>(acknowledged.size()),
+  expect(db.query_one<std::size_t>("SELECT count(*) FROM ack") >= acknowledged.size(),  // more: of unknown outcome
          "while the disk is full, a read does not find what was acknowledged");
   ballast.remove();
   const std::string after = error_of_last_try(db, id, acknowledged, 3);
