@@ -178,7 +178,7 @@ void GroupCommit::commit() noexcept {
     const Clock::duration synced_before = is_traced_ ? SyncTimer::taken() : Clock::duration::zero();
     const Connection::Committed committed = connection.commit();
     is_committed = true;
-    if (committed == Connection::Committed::changes) connection.expect_reachable();
+    if (committed == Connection::Committed::changes) connection.expect_reachable_commit();
     if (is_traced_) trace_commit(SyncTimer::taken() - synced_before);
     std::uint64_t jobs = 0;
     for (; Job* const member = members_.take(); ++jobs) settle(*member, TransactionState::committed);

@@ -185,7 +185,7 @@ class MigrationRunner::Transaction {
   void commit() {
     const Connection::Committed committed = connection_.commit();
     is_committed_ = true;
-    if (committed == Connection::Committed::changes) connection_.expect_reachable();
+    if (committed == Connection::Committed::changes) connection_.expect_reachable_commit();
   }
 
  private:

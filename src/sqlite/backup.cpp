@@ -221,7 +221,7 @@ std::uint64_t replace_contents(Connection& from, Connection& to, const OnCopied&
   if (end != SQLITE_OK) fail(end, name);
   // The first statement to end after a commit calls the hook of the log; should it fail, all is restored all the same.
   sqlite3_exec(to.handle(), "PRAGMA page_count", nullptr, nullptr, nullptr);
-  to.expect_reachable();
+  to.expect_reachable_commit();
   return bytes;
 }
 

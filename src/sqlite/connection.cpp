@@ -266,17 +266,18 @@ void Connection::switch_to_wal() {
   for (int attempt = 0;; ++attempt) {
     try {
       const std::string mode = pragma("PRAGMA journal_mode=WAL");
-      if (mode != "wal")
+      if (mode != "wal") {
         throw IoError("the file system does not support write-ahead logging (journal mode " + mode + ")");
-      break;
+      }
+      // SQLite opens the log with the next read. And where an empty file could not
+      // be written to, it has answered "wal" all the same.
+      run_or_fail(Control::pin);
+      if (pragma("PRAGMA journal_mode") != "wal") throw IoError("it could not be switched to write-ahead logging");
+      return;
     } catch (const BusyError&) {
       if (busy_wait_.is_past(end) || !busy_wait_.wait(attempt)) throw;
     }
   }
-  // SQLite opens the log with the next read. And where an empty file could not be
-  // written to, it has answered "wal" all the same.
-  run_or_fail(Control::pin);
-  if (pragma("PRAGMA journal_mode") != "wal") throw IoError("it could not be switched to write-ahead logging");
 }
 
 // A statement that would make the database too large fails by itself; that the
@@ -730,6 +731,14 @@ void Connection::revoke_statements(StatementCache::Which which) noexcept {
 
 void Connection::expect_reachable() {
   if (settings_.files != nullptr) settings_.files->expect_reachable(handle());
+}
+
+void Connection::expect_reachable_commit() {
+  try {
+    expect_reachable();
+  } catch (const IoError&) {
+    rethrow_saying(". What has been committed now is in the files that were open, where nobody finds it");
+  }
 }
 
 Connection::Checkpoint Connection::checkpoint_passive() {

@@ -122,9 +122,10 @@ class Connection {
   [[nodiscard]] bool ping() noexcept;
   [[nodiscard]] bool has_statements_in_use() const noexcept { return cache_.has_statements_in_use(); }
 
-  // Throws IoError when the database or its log is no longer the one at its
-  // path: a commit succeeds then, but nobody can find it.
+  // Throws IoError when the database or its log is no longer the one at its path.
   void expect_reachable();
+  // The same after a COMMIT, which has succeeded then, but where nobody can find it.
+  void expect_reachable_commit();
 
   // Of the newest INSERT in this transaction; 0 before the first.
   [[nodiscard]] std::int64_t last_insert_rowid() const noexcept;

@@ -248,7 +248,8 @@ void FileWatch::conclude(const Verdict& verdict) {
 }
 
 void FileWatch::refuse(const std::string& reason) const {
-  throw IoError(reason, {.extended_code = SQLITE_READONLY_DBMOVED, .database = database_.string()});
+  throw IoError(reason + "; close each Database of it and open it again, to go on with what is there now",
+                {.extended_code = SQLITE_READONLY_DBMOVED, .database = database_.string()});
 }
 
 }  // namespace sqlane::detail

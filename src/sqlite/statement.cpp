@@ -214,7 +214,7 @@ VacuumScope::VacuumScope(Connection& connection) : connection_(connection) { con
 VacuumScope::~VacuumScope() { connection_.stop_spilling(); }
 
 void VacuumScope::expect_reachable() const {
-  if (connection_.has_logged()) connection_.expect_reachable();  // VACUUM INTO writes to another file
+  if (connection_.has_logged()) connection_.expect_reachable_commit();  // VACUUM INTO writes to another file
 }
 
 bool reconnecting_helps(const Error& error, int attempt) noexcept {

@@ -59,7 +59,7 @@ void Transaction::commit() {
     throw;
   }
   try {
-    if (committed == detail::Connection::Committed::changes) connection_->expect_reachable();
+    if (committed == detail::Connection::Committed::changes) connection_->expect_reachable_commit();
   } catch (const IoError&) {  // committed, but to a file that nobody finds
     end(*detail::next_state(state_, TransactionEvent::commit_lost));
     throw;

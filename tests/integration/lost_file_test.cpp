@@ -118,7 +118,7 @@ TEST_P(LostFile, FailsTheNextWrite) {
   happen();
   const IoError error = error_of<IoError>([&] { insert(); });
   EXPECT_TRUE(mentions(error, path.string())) << error.what();
-  EXPECT_TRUE(mentions(error, accident().said)) << error.what();
+  EXPECT_TRUE(mentions(error, accident().said, "open it again")) << error.what();
   EXPECT_FALSE(error.is_retryable());
 }
 
