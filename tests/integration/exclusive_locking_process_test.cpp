@@ -26,8 +26,8 @@ using testing::mentions;
 TEST_F(ExclusiveLocking, IsSharedByTheDatabasesOfAProcess) {
   Database first = open();
   create(first);
-  fs::create_hard_link(path, folder / "link.db");
-  Database second = Database::open(folder / "link.db", exclusive());
+  fs::create_directory_symlink(folder.path(), folder / "linked");
+  Database second = Database::open(folder / "linked" / path.filename(), exclusive());
   // main                      writer
   // has the lane of first
   //                           writes through second: waits
@@ -53,12 +53,12 @@ TEST_F(ExclusiveLocking, HasToBeAgreedOnInAProcess) {
     const Options first = is_exclusive ? exclusive() : shared();
     const Options other = is_exclusive ? shared() : exclusive();
     auto db = std::make_unique<Database>(open(first));
-    fs::create_hard_link(path, folder / "link.db");
+    fs::create_directory_symlink(folder.path(), folder / "linked");
     const auto expect_refused = [&] {
       const UsageError error = error_of<UsageError>([&] { static_cast<void>(open(other)); });
       EXPECT_TRUE(mentions(error, is_exclusive ? "open with Locking::exclusive" : "open with Locking::shared"))
           << error.what();
-      EXPECT_THROW(static_cast<void>(Database::open(folder / "link.db", other)), UsageError);
+      EXPECT_THROW(static_cast<void>(Database::open(folder / "linked" / path.filename(), other)), UsageError);
     };
     expect_refused();
     db->execute("CREATE TABLE IF NOT EXISTS note (id INTEGER PRIMARY KEY)");
@@ -71,7 +71,7 @@ TEST_F(ExclusiveLocking, HasToBeAgreedOnInAProcess) {
     EXPECT_EQ(is_locked_out(shell("SELECT 1 FROM note")), is_exclusive);
     snapshot.reset();
     EXPECT_NO_THROW(static_cast<void>(open(other)));
-    fs::remove(folder / "link.db");
+    fs::remove(folder / "linked");
   }
 }
 

@@ -215,10 +215,10 @@ TEST_F(ForkDestroys, NothingWhenTheChildMovesTheDatabase) {
 TEST_F(Fork, KeepsTheChildFromOpeningTheSameFile) {
   Database db = open(path());
   db.execute("CREATE TABLE t (a)");
-  std::filesystem::create_hard_link(path(), folder_ / "link.db");
+  std::filesystem::create_directory_symlink(folder_.path(), folder_ / "linked");
   in_child([&] {
     EXPECT_TRUE(mentions(error_of<UsageError>([&] { static_cast<void>(open(path())); }), "fork"));
-    EXPECT_THROW(static_cast<void>(open(folder_ / "link.db")), UsageError);
+    EXPECT_THROW(static_cast<void>(open(folder_ / "linked" / path().filename())), UsageError);
     db.~Database();
     new (&db) Database(Database::in_memory());
     EXPECT_THROW(static_cast<void>(open(path())), UsageError);

@@ -93,12 +93,12 @@ TEST_F(OneLane, IsSharedThroughALinkedFolder) {
   expect_one_lane(first, second);
 }
 
-TEST_F(OneLane, IsSharedThroughAHardLink) {
+TEST_F(OneLane, IsNotSharedThroughAHardLink) {
   Database first = open(path());
   fs::create_hard_link(path(), folder_ / "b.db");
-  Database second = open(folder_ / "b.db");
-  expect_one_lane(first, second);
+  EXPECT_THROW(static_cast<void>(open(folder_ / "b.db")), OpenError);
   EXPECT_FALSE(fs::exists(folder_ / "b.db-wal"));
+  EXPECT_NO_THROW(first.write(add_one));
 }
 
 TEST_F(OneLane, IsNotSharedByOtherFiles) {
