@@ -14,8 +14,8 @@
 #include <unistd.h>
 #include <utility>
 
+#include "cli/log_files.hpp"
 #include "cli/version.hpp"
-#include "cli/wal_reader.hpp"
 
 namespace sqlane::cli {
 namespace {
@@ -81,6 +81,7 @@ FileFacts look_at(const fs::path& file) {
   facts.header = parse_database_header(first_bytes(file, kDatabaseHeaderBytes));
   facts.log_bytes = size_of(beside(file, "-wal"));
   facts.log = state_of_log(beside(file, "-wal"), facts.header ? facts.header->page_size : 0);
+  if (facts.log == LogState::readable) facts.log_contents = read_log_contents(LogFile(file).reader());
   facts.has_log_index = size_of(beside(file, "-shm")) > 0;
   facts.journal_bytes = size_of(beside(file, "-journal"));
   facts.is_journal_hot = is_hot(beside(file, "-journal"));

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "cli/wal_reader.hpp"
+
 namespace sqlane::cli {
 
 // The first bytes of a database file. https://sqlite.org/fileformat2.html#the_database_header
@@ -58,6 +60,7 @@ struct FileFacts {
   std::uint32_t mode = 0600;  // permissions
   std::uint64_t log_bytes = 0;
   LogState log = LogState::none;
+  LogContents log_contents{};  // where it is readable
   bool has_log_index = false;  // -shm
   std::uint64_t journal_bytes = 0;
   bool is_journal_hot = false;  // it has a header, so a transaction has not come to its end

@@ -110,6 +110,20 @@ CheckFinding judge_access(std::uint32_t mode) {
   return {Judgement::ok, kAccess, fmt::format("other users cannot read it (mode {:03o})", mode)};
 }
 
+CheckFinding judge_damaged_log(const FileFacts& facts) {
+  const LogContents& log = facts.log_contents;
+  return {
+      Judgement::wrong,
+      kLog,
+      fmt::format("{}, and damaged: frame {} or one soon after it is not as it was written. SQLite reads the log as "
+                  "far as that: {} of its commits. {} more stand after it, and are not read",
+                  format_bytes(facts.log_bytes), log.frames + 1, log.commits, log.commits_beyond),
+      {},
+      "keep a copy of the file and of its -wal before any program opens it, and compare with a backup. A program "
+      "that has had it open since before may still read them: make a backup while it runs. A power failure loses "
+      "the last commits like this where synchronous is NORMAL or OFF"};
+}
+
 CheckFinding judge_log(const FileFacts& facts) {
   const std::string size = format_bytes(facts.log_bytes);
   if (facts.bytes == 0 && facts.log != LogState::none) {
@@ -137,6 +151,7 @@ CheckFinding judge_log(const FileFacts& facts) {
               "it is another database's: move it away"};
     case LogState::readable: break;
   }
+  if (facts.log_contents.commits_beyond > 1) return judge_damaged_log(facts);
   if (facts.header && !facts.header->is_in_wal_mode) {
     return {Judgement::notable,
             kLog,
@@ -153,12 +168,21 @@ CheckFinding judge_log(const FileFacts& facts) {
             "look for a program that keeps a read open; once nobody has it open, "
             "sqlite3 FILE 'PRAGMA wal_checkpoint(TRUNCATE)' empties it"};
   }
+  if (facts.log_contents.commits_beyond == 1) {
+    return {Judgement::notable,
+            kLog,
+            fmt::format("{}, whose last commit is not whole: SQLite passes over that one", size),
+            {},
+            "a power failure leaves a commit like this that had not come to its end; if there was none, compare with a "
+            "backup"};
+  }
   if (!facts.has_log_index) {
     return {Judgement::notable,
             kLog,
             fmt::format("{}, left by a program that did not close it", size),
             {},
-            "nothing is lost, and the next program to open it takes it in; a copy of the file needs its -wal as well"};
+            "all that is committed in it is whole, and the next program to open the file takes it in; a copy of the "
+            "file needs its -wal as well"};
   }
   return {Judgement::ok, kLog, fmt::format("{}, which can be read", size)};
 }

@@ -19,14 +19,14 @@ constexpr std::uint64_t kSmallFile = 64'000'000;  // up to which rows may be cou
 LogStats read_log(const std::filesystem::path& path) {
   const std::optional<LogIndexHead> index = read_log_index(path);
   const LogFile file(path);
-  LogReader reader;
-  reader.advance(file.reader());
+  const LogContents contents = read_log_contents(file.reader());
   LogStats log{.file_bytes = file.size(),
-               .frames = reader.frames(),
-               .commits = reader.commits(),
-               .uncommitted_frames = reader.uncommitted_frames(),
+               .frames = contents.frames,
+               .commits = contents.commits,
+               .uncommitted_frames = contents.uncommitted_frames,
+               .commits_beyond = contents.commits_beyond,
                .checkpointed_frames = std::nullopt};
-  if (index && reader.header() && index->salt == reader.header()->salt) {
+  if (index && contents.header && index->salt == contents.header->salt) {
     log.checkpointed_frames = std::min<std::uint64_t>(index->checkpointed, log.frames);
   }
   return log;

@@ -20,9 +20,10 @@ struct StoredObject {
 
 struct LogStats {
   std::uint64_t file_bytes = 0;
-  std::uint64_t frames = 0;  // committed
+  std::uint64_t frames = 0;  // committed, as SQLite reads them
   std::uint64_t commits = 0;
   std::uint64_t uncommitted_frames = 0;
+  std::uint64_t commits_beyond = 0;                  // after a damaged frame, so SQLite does not read them
   std::optional<std::uint64_t> checkpointed_frames;  // unset: the index that says it is not there
 };
 

@@ -55,10 +55,17 @@ std::string format_log(const FileStats& stats) {
   const LogStats& log = stats.log;
   if (log.file_bytes == 0) return stats.journal_mode == "wal" ? "empty" : "none: the database is not in WAL mode";
   std::string text = format_bytes(log.file_bytes) + ": ";
-  if (log.frames == 0) return text + "no commits in it";
-  text += count_of(log.frames, "frame", "frames") + " of " + count_of(log.commits, "commit", "commits") + ", " +
-          format_checkpointed(log.frames, log.checkpointed_frames);
-  if (log.uncommitted_frames > 0) text += fmt::format(", {} more not committed", log.uncommitted_frames);
+  if (log.frames == 0) {
+    text += "no commits in it";
+  } else {
+    text += count_of(log.frames, "frame", "frames") + " of " + count_of(log.commits, "commit", "commits") + ", " +
+            format_checkpointed(log.frames, log.checkpointed_frames);
+  }
+  if (log.commits_beyond > 1) {
+    text += fmt::format(", and {} commits after a damaged frame, which SQLite does not read", log.commits_beyond);
+  }
+  if (log.frames > 0 && log.uncommitted_frames > 0)
+    text += fmt::format(", {} more not committed", log.uncommitted_frames);
   return text;
 }
 
@@ -165,6 +172,7 @@ nlohmann::json to_json(const FileStats& stats, std::size_t tables) {
             {"frames", stats.log.frames},
             {"commits", stats.log.commits},
             {"uncommitted_frames", stats.log.uncommitted_frames},
+            {"commits_beyond", stats.log.commits_beyond},
             {"checkpointed_frames", or_null(stats.log.checkpointed_frames)}}},
           {"page_cache_for_all", stats.page_cache_for_all},
           {"objects", objects_to_json(stats, tables)},

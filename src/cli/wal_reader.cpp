@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <vector>
 
 namespace sqlane::cli {
 namespace {
@@ -32,18 +33,22 @@ Salt salt_at(std::span<const std::byte> bytes, std::size_t at) {
   return salt;
 }
 
-bool has_right_checksum(std::span<const std::byte> header) {
-  const bool is_big = (big_endian_at(header, 0) & 1U) != 0;
-  const auto number_at = [&](std::size_t at) {
-    return is_big ? big_endian_at(header, at) : little_endian_at(header, at);
-  };
-  std::uint32_t first = 0;
-  std::uint32_t second = 0;
-  for (std::size_t at = 0; at < 24; at += 8) {
-    first += number_at(at) + second;
-    second += number_at(at + 4) + first;
+// https://sqlite.org/fileformat2.html#checksum_algorithm
+LogSum add_to_sum(LogSum sum, std::span<const std::byte> bytes, bool is_big) {
+  for (std::size_t at = 0; at + 8 <= bytes.size(); at += 8) {
+    sum[0] += (is_big ? big_endian_at(bytes, at) : little_endian_at(bytes, at)) + sum[1];
+    sum[1] += (is_big ? big_endian_at(bytes, at + 4) : little_endian_at(bytes, at + 4)) + sum[0];
   }
-  return first == big_endian_at(header, 24) && second == big_endian_at(header, 28);
+  return sum;
+}
+
+LogSum sum_at(std::span<const std::byte> bytes, std::size_t at) {
+  return {big_endian_at(bytes, at), big_endian_at(bytes, at + 4)};
+}
+
+LogSum sum_of_frame(const LogHeader& header, const LogSum& before, std::span<const std::byte> frame) {
+  const LogSum sum = add_to_sum(before, frame.first(8), header.has_big_endian_sums);
+  return add_to_sum(sum, frame.subspan(kFrameHeaderBytes), header.has_big_endian_sums);
 }
 
 bool is_page_size(std::uint32_t size) { return size >= 512 && size <= 65536 && std::has_single_bit(size); }
@@ -53,9 +58,13 @@ bool is_page_size(std::uint32_t size) { return size >= 512 && size <= 65536 && s
 std::optional<LogHeader> parse_log_header(std::span<const std::byte> bytes) {
   if (bytes.size() < kLogHeaderBytes) return std::nullopt;
   if ((big_endian_at(bytes, 0) & ~1U) != kMagic || big_endian_at(bytes, 4) != kVersion) return std::nullopt;
-  const LogHeader header{
-      .page_size = big_endian_at(bytes, 8), .sequence = big_endian_at(bytes, 12), .salt = salt_at(bytes, 16)};
-  if (!is_page_size(header.page_size) || !has_right_checksum(bytes)) return std::nullopt;
+  const LogHeader header{.page_size = big_endian_at(bytes, 8),
+                         .sequence = big_endian_at(bytes, 12),
+                         .salt = salt_at(bytes, 16),
+                         .has_big_endian_sums = (big_endian_at(bytes, 0) & 1U) != 0,
+                         .sum = sum_at(bytes, 24)};
+  const LogSum sum = add_to_sum({}, bytes.first(24), header.has_big_endian_sums);
+  if (!is_page_size(header.page_size) || sum != header.sum) return std::nullopt;
   return header;
 }
 
@@ -96,6 +105,7 @@ LogAdvance LogReader::advance(const ReadLog& read) {
   }
   if (now != header_) {
     header_ = now;
+    sum_ = now ? now->sum : LogSum{};
     frames_ = 0;
     commits_ = 0;
     uncommitted_frames_ = 0;
@@ -105,33 +115,64 @@ LogAdvance LogReader::advance(const ReadLog& read) {
 }
 
 LogReader::End LogReader::walk(const ReadLog& read, const Salt& newer, LogAdvance& advance) {
-  const std::uint64_t frame_bytes = header_->frame_bytes();
-  std::array<std::byte, kFrameHeaderBytes> bytes{};
-  std::byte last_byte{};
+  std::vector<std::byte> frame(header_->frame_bytes());
   std::uint64_t pending = 0;  // frames since the last commit: not ours until one comes
+  LogSum sum = sum_;
   End end = End::of_log;
   while (true) {
-    const std::uint64_t at = kLogHeaderBytes + (frames_ + pending) * frame_bytes;
-    if (read(at, bytes) != bytes.size()) break;
-    const Salt salt = salt_at(bytes, 8);
-    if (salt != header_->salt) {
-      if (salt == newer) end = End::overwritten;
+    const std::uint64_t at = kLogHeaderBytes + (frames_ + pending) * frame.size();
+    if (read(at, frame) != frame.size()) break;  // it is not all there yet
+    const Salt salt = salt_at(frame, 8);
+    sum = sum_of_frame(*header_, sum, frame);
+    if (salt != header_->salt || sum != sum_at(frame, 16)) {
+      const bool is_of_newer = newer != header_->salt && (salt == newer || salt == header_->salt);
+      if (is_of_newer) end = End::overwritten;
       break;
     }
     ++pending;
-    if (const std::uint32_t page_count = big_endian_at(bytes, 4); page_count != 0) {
-      if (read(at + frame_bytes - 1, std::span(&last_byte, 1)) != 1) break;  // it is not all there yet
+    if (const std::uint32_t page_count = big_endian_at(frame, 4); page_count != 0) {
       ++commits_;
       ++advance.commits;
       frames_ += pending;
+      sum_ = sum;
       advance.frames += pending;
-      advance.bytes += pending * frame_bytes;
+      advance.bytes += pending * frame.size();
       advance.page_count = page_count;
       pending = 0;
     }
   }
   uncommitted_frames_ = pending;
   return end;
+}
+
+std::uint64_t LogReader::commits_beyond(const ReadLog& read) const {
+  if (!header_) return 0;
+  std::uint64_t commits = 0;
+  std::array<std::byte, kFrameHeaderBytes> bytes{};
+  std::byte last_byte{};
+  const std::uint64_t frame_bytes = header_->frame_bytes();
+  std::uint64_t at = kLogHeaderBytes + frames_ * frame_bytes;
+  for (; read(at, bytes) == bytes.size(); at += frame_bytes) {
+    const bool is_commit = salt_at(bytes, 8) == header_->salt && big_endian_at(bytes, 4) != 0;
+    if (is_commit && read(at + frame_bytes - 1, std::span(&last_byte, 1)) == 1) ++commits;
+  }
+  return commits;
+}
+
+LogContents read_log_contents(const ReadLog& read) {
+  LogReader reader;
+  reader.advance(read);
+  std::uint64_t beyond = reader.commits_beyond(read);
+  while (beyond > 0) {  // unless they have been written since: then all before them is there by now
+    const LogAdvance more = reader.advance(read);
+    if (more.commits == 0 && more.restarts == 0) break;
+    beyond = reader.commits_beyond(read);
+  }
+  return {.header = reader.header(),
+          .commits = reader.commits(),
+          .frames = reader.frames(),
+          .uncommitted_frames = reader.uncommitted_frames(),
+          .commits_beyond = beyond};
 }
 
 }  // namespace sqlane::cli

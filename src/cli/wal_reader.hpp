@@ -10,11 +10,12 @@
 namespace sqlane::cli {
 
 // What SQLite keeps beside a database in WAL mode, read without SQLite: the log
-// (-wal) and the head of its index (-shm). Checksums of frames are not computed:
-// a frame counts when it has the salt of its log, and a commit's frame after it.
+// (-wal) and the head of its index (-shm). A frame counts as it does for SQLite: when
+// it has the salt of its log and the right checksum, and a commit's frame follows.
 // https://sqlite.org/fileformat2.html#the_write_ahead_log
 
 using Salt = std::array<std::byte, 8>;
+using LogSum = std::array<std::uint32_t, 2>;
 
 inline constexpr std::uint64_t kLogHeaderBytes = 32;
 inline constexpr std::uint64_t kFrameHeaderBytes = 24;
@@ -24,6 +25,8 @@ struct LogHeader {
   std::uint32_t page_size = 0;
   std::uint32_t sequence = 0;  // by one more each time the log starts over
   Salt salt{};
+  bool has_big_endian_sums = false;
+  LogSum sum{};  // of the header; that of each frame goes on from the one before
 
   [[nodiscard]] std::uint64_t frame_bytes() const { return kFrameHeaderBytes + page_size; }
   friend bool operator==(const LogHeader&, const LogHeader&) = default;
@@ -63,6 +66,10 @@ class LogReader {
   // The first one goes over all that is there.
   LogAdvance advance(const ReadLog& read);
 
+  // Commits that stand in the log after the last one that counts: a frame between them is damaged, and SQLite stops at
+  // it. One alone is what a power failure leaves of a commit that did not come to its end.
+  [[nodiscard]] std::uint64_t commits_beyond(const ReadLog& read) const;
+
   // The log as of the last advance(); nothing while there is none.
   [[nodiscard]] const std::optional<LogHeader>& header() const { return header_; }
   [[nodiscard]] std::uint64_t frames() const { return frames_; }  // committed
@@ -75,9 +82,20 @@ class LogReader {
   End walk(const ReadLog& read, const Salt& newer, LogAdvance& advance);
 
   std::optional<LogHeader> header_;
+  LogSum sum_{};  // of the last frame that counts, or of the header
   std::uint64_t frames_ = 0;
   std::uint64_t commits_ = 0;
   std::uint64_t uncommitted_frames_ = 0;
 };
+
+struct LogContents {
+  std::optional<LogHeader> header{};
+  std::uint64_t commits = 0;  // that SQLite takes in
+  std::uint64_t frames = 0;   // of these
+  std::uint64_t uncommitted_frames = 0;
+  std::uint64_t commits_beyond = 0;  // as of LogReader::commits_beyond()
+};
+// All of a log, which another process may write meanwhile.
+[[nodiscard]] LogContents read_log_contents(const ReadLog& read);
 
 }  // namespace sqlane::cli

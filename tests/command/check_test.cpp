@@ -17,6 +17,7 @@
 #include "support/permissions.hpp"
 #include "support/sample_notes.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/write_ahead_log.hpp"
 
 namespace sqlane::cli {
 namespace {
@@ -26,8 +27,10 @@ namespace fs = std::filesystem;
 using testing::beside;
 using testing::bytes_of;
 using testing::contents_of;
+using testing::damage_frame;
 using testing::fill_with_notes;
 using testing::ForeignConnection;
+using testing::leave_log;
 using testing::mentions;
 using testing::TemporaryFolder;
 using testing::write_bytes;
@@ -534,6 +537,30 @@ TEST_F(Check, ReadsALogThatACrashHasLeft) {
   EXPECT_EQ(bytes_of(folder / "crashed.db"), bytes);
   EXPECT_EQ(bytes_of(folder / "crashed.db-wal"), log);
   EXPECT_FALSE(fs::exists(folder / "crashed.db-shm")) << "it was not there before";
+}
+
+// SQLite reads such a log as far as the damage, and says nothing of the rest.
+TEST_F(Check, NamesALogThatIsDamaged) {
+  const fs::path crashed = folder / "crashed.db";
+  leave_log(file, crashed, 20);
+  const std::string whole = bytes_of(beside(crashed, "-wal"));
+  damage_frame(crashed, 5, 4096);
+  const Outcome outcome = run({"check", crashed});
+  EXPECT_EQ(outcome.code, kExitFindings) << outcome.out;
+  EXPECT_TRUE(mentions(unwrapped(outcome.out), "5 of its commits. 15 more stand after it, and are not read"))
+      << outcome.out;
+  EXPECT_TRUE(mentions(unwrapped(outcome.out), "keep a copy of the file and of its -wal")) << outcome.out;
+  EXPECT_FALSE(mentions(unwrapped(outcome.out), "nothing is lost")) << outcome.out;
+  EXPECT_FALSE(mentions(outcome.out, "Nothing is")) << outcome.out;
+  const Outcome stats = run({"stats", crashed});
+  EXPECT_TRUE(mentions(stats.out, "5 frames of 5 commits")) << stats.out;
+  EXPECT_TRUE(mentions(stats.out, "and 15 commits after a damaged frame, which SQLite does not read")) << stats.out;
+
+  write_bytes(beside(crashed, "-wal"), whole);
+  damage_frame(crashed, 19, 4096);
+  const Outcome last = run({"check", crashed});
+  EXPECT_EQ(last.code, kExitSuccess) << last.out;
+  EXPECT_TRUE(mentions(unwrapped(last.out), "whose last commit is not whole")) << last.out;
 }
 
 TEST_F(Check, KnowsALogThatIsNone) {

@@ -206,6 +206,55 @@ TEST_F(LogTest, IsLookedAtLaterWhileItsHeaderIsHalfWritten) {
   EXPECT_EQ(reader.commits(), 2U);
 }
 
+// As SQLite reads it after a crash: as far as the checksums go.
+TEST_F(LogTest, CountsAsFarAsTheFrameThatIsDamaged) {
+  write_rows(9);  // frames 3 to 11
+  const std::string whole = log();
+  for (const std::uint64_t in_frame : {std::uint64_t{4}, std::uint64_t{9}, std::uint64_t{17}, kFrameHeaderBytes + 5}) {
+    std::string damaged = whole;
+    char& byte = damaged[kLogHeaderBytes + 5 * kFrame + in_frame];  // of the sixth frame, the fifth commit
+    byte = static_cast<char>(byte ^ 0x01);
+    const LogContents contents = read_log_contents(reader_of(damaged));
+    EXPECT_EQ(contents.frames, 5U) << in_frame;
+    EXPECT_EQ(contents.commits, 4U) << in_frame;
+    EXPECT_EQ(contents.commits_beyond, in_frame == 9 ? 5U : 6U) << in_frame << ": one with another salt is not counted";
+    EXPECT_EQ(contents.uncommitted_frames, 0U) << in_frame;
+  }
+  EXPECT_EQ(read_log_contents(reader_of(whole)).commits_beyond, 0U);
+}
+
+TEST_F(LogTest, MayEndAnywhereAndHaveOlderFramesAfterItsEnd) {
+  write_rows(3);
+  const std::string whole = log();
+  for (std::size_t size = 0; size < whole.size(); size += 97) {
+    const std::string part = whole.substr(0, size);
+    EXPECT_EQ(read_log_contents(reader_of(part)).commits_beyond, 0U) << size;
+  }
+  start_over();
+  write_rows(1);
+  const std::string over = log();
+  ASSERT_EQ(over.size(), whole.size());
+  const LogContents contents = read_log_contents(reader_of(over));
+  EXPECT_EQ(contents.commits, 1U);
+  EXPECT_EQ(contents.commits_beyond, 0U);
+}
+
+// Frames that were written before the transaction came to its end stay in the file, after those of the next one.
+TEST_F(LogTest, HasNoDamageWhereALargeTransactionWasUndone) {
+  writer.run("PRAGMA cache_size = 2");
+  writer.run("BEGIN");
+  writer.run(
+      "INSERT INTO t SELECT randomblob(900) FROM (WITH n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < "
+      "60) SELECT i FROM n)");
+  writer.run("ROLLBACK");
+  write_rows(1);
+  const std::string bytes = log();
+  ASSERT_GT(bytes.size(), kLogHeaderBytes + 10 * kFrame) << "nothing was spilled";
+  const LogContents contents = read_log_contents(reader_of(bytes));
+  EXPECT_EQ(contents.commits, 2U);
+  EXPECT_EQ(contents.commits_beyond, 0U);
+}
+
 TEST_F(LogTest, HasAnIndexThatSaysHowMuchIsCheckpointed) {
   write_rows(3);
   const auto index_now = [&] { return parse_log_index(as_bytes(bytes_of(beside(folder / "test.db", "-shm")))); };

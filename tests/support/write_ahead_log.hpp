@@ -6,6 +6,7 @@
 #include <string>
 
 #include "support/files.hpp"
+#include "support/foreign_connection.hpp"
 
 namespace sqlane::testing {
 
@@ -35,6 +36,27 @@ inline long count_commits(const std::filesystem::path& database) {
     if (number_at(frame + 4) != 0) ++commits;  // the size of the database after a commit, else 0
   }
   return commits;
+}
+
+// Makes `to` of `from`, as a crash leaves it: with so many commits of a frame each in its log alone.
+inline void leave_log(const std::filesystem::path& from, const std::filesystem::path& to, int commits) {
+  ForeignConnection writer(from);
+  writer.ask("PRAGMA journal_mode=WAL");
+  writer.ask("CREATE TABLE IF NOT EXISTS in_the_log (x)");
+  writer.ask("PRAGMA wal_checkpoint(TRUNCATE)");
+  writer.ask("PRAGMA wal_autocheckpoint=0");
+  for (int i = 0; i < commits; ++i) writer.ask("INSERT INTO in_the_log VALUES (1)");
+  std::filesystem::copy_file(from, to);
+  std::filesystem::copy_file(beside(from, "-wal"), beside(to, "-wal"));
+}
+
+// Changes a byte of the page in one frame of the log, counted from 0, which SQLite finds by its checksum.
+inline void damage_frame(const std::filesystem::path& database, std::size_t frame, std::size_t page_size) {
+  const std::filesystem::path log = beside(database, "-wal");
+  std::string bytes = bytes_of(log);
+  char& byte = bytes.at(32 + frame * (24 + page_size) + 24 + page_size / 2);
+  byte = static_cast<char>(byte ^ 0x55);
+  write_bytes(log, bytes);
 }
 
 }  // namespace sqlane::testing
