@@ -19,12 +19,13 @@ constexpr std::array kRemedies{
     Remedy{"unsafe use of load_extension()", "; no schema may use it"},
     Remedy{"unsafe use of fts3_tokenizer()", "; no schema may use it"},
     Remedy{"unsafe use of ", "; with Options::sql.trusted_schema the schema may use all that SQLite allows"},
-    Remedy{
-        "foreign key mismatch",
-        "; the columns that this key refers to are no key there: make a UNIQUE index on exactly those in a migration, "
-        "or open the database with Options::sql.foreign_keys = false"},
+    Remedy{"foreign key mismatch",
+           "; a key refers to a table, to as many columns as it has itself, which are its primary key or have a UNIQUE "
+           "index on exactly those: make that index or correct the key in a migration, or open the database with "
+           "Options::sql.foreign_keys = false"},
     Remedy{"too many levels of trigger recursion",
            "; Options::sql.trigger_depth says how many, and SQLite's own limit is 1000"},
+    Remedy{"unsupported file format", "; a newer or another engine has made it, and only that one can read it"},
     Remedy{"LIKE or GLOB pattern too complex", "; Options::sql.like_pattern_length says how long it may be"},
 };
 
@@ -71,6 +72,17 @@ std::string remedy_for_column(std::string_view name, std::string_view sql) {
   return "";
 }
 
+// "ALTER TABLE t RENAME TO u"; RENAME COLUMN has the name of a column before TO.
+bool renames_table(std::string_view sql) {
+  Scanner scanner(sql);
+  std::string_view before;
+  for (Token token = scanner.next(); token.kind != TokenKind::end; token = scanner.next()) {
+    if (is_same_name(before, "RENAME") && is_same_name(token.text, "TO")) return true;
+    before = token.text;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::string remedy_for(std::string_view message, std::string_view sql) {
@@ -78,15 +90,20 @@ std::string remedy_for(std::string_view message, std::string_view sql) {
   if (const std::optional<std::string_view> name = missing_column(message)) remedy = remedy_for_column(*name, sql);
   if (message.starts_with("error in view ") || message.starts_with("error in trigger ")) {
     remedy += "; ALTER TABLE reads all views and triggers: drop this one before, and make it again after";
-    // It keeps RENAME from reading them. https://sqlite.org/pragma.html#pragma_legacy_alter_table
-    if (message.find(" after drop column: ") == std::string_view::npos) {
-      remedy += ", or begin the migration with PRAGMA legacy_alter_table = ON";
-    }
+    // It keeps RENAME TO from reading them, and no other. https://sqlite.org/pragma.html#pragma_legacy_alter_table
+    if (renames_table(sql)) remedy += ", or rename in a migration that begins with PRAGMA legacy_alter_table = ON";
   }
   const auto* const known = std::ranges::find_if(
       kRemedies, [&](const Remedy& one) { return message.find(one.part) != std::string_view::npos; });
   if (known != kRemedies.end()) remedy += known->text;
   return remedy;
+}
+
+bool is_of_unknown_syntax(std::string_view message) {
+  if (message.find("malformed database schema (") == std::string_view::npos) return false;
+  constexpr std::array<std::string_view, 4> kUnknown{
+      ": syntax error", "unrecognized token: ", "unknown table option: ", "unknown datatype for "};
+  return std::ranges::any_of(kUnknown, [&](std::string_view part) { return message.find(part) != message.npos; });
 }
 
 bool misses_column_of_schema(std::string_view message, std::string_view sql) {

@@ -9,6 +9,9 @@ namespace sqlane::detail {
 // "; …" to stand after it; empty for any other. Pure.
 [[nodiscard]] std::string remedy_for(std::string_view message, std::string_view sql);
 
+// Whether `message` says that a text of the schema has what this SQLite does not know, as that of a newer engine. Pure.
+[[nodiscard]] bool is_of_unknown_syntax(std::string_view message);
+
 // Whether `message` says that there is no column of a name, which `sql` does not
 // have in double quotes: a view, a trigger or the like has it. Pure.
 [[nodiscard]] bool misses_column_of_schema(std::string_view message, std::string_view sql);

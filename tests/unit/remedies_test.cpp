@@ -47,6 +47,27 @@ TEST(Remedies, SayWhatAlterTableNeeds) {
   EXPECT_FALSE(has(dropped, "string")) << dropped;
 }
 
+// RENAME COLUMN and DROP COLUMN read all views with it as well.
+TEST(Remedies, AdviseTheOldWayOfAlterTableOnlyWhereItHelps) {
+  for (const std::string_view sql : {"ALTER TABLE t RENAME COLUMN a TO b", "ALTER TABLE t RENAME a TO b",
+                                     "ALTER TABLE t DROP COLUMN a", "ALTER TABLE \"rename to\" DROP COLUMN a"}) {
+    const std::string remedy = remedy_for("error in view v: no such table: main.t", sql);
+    EXPECT_TRUE(has(remedy, "drop this one before")) << remedy;
+    EXPECT_FALSE(has(remedy, "legacy_alter_table")) << sql << remedy;
+  }
+  for (const std::string_view sql : {"alter table t rename to u", "ALTER TABLE \"t\" RENAME /* all */ TO u"}) {
+    const std::string remedy = remedy_for("error in view v: no such table: main.t", sql);
+    EXPECT_TRUE(has(remedy, "in a migration that begins with PRAGMA legacy_alter_table = ON")) << sql << remedy;
+  }
+}
+
+TEST(Remedies, TellASchemaOfANewerEngineFromADamagedOne) {
+  EXPECT_TRUE(is_of_unknown_syntax("malformed database schema (v) - near \"ORDER\": syntax error"));
+  EXPECT_TRUE(is_of_unknown_syntax("cannot open \"a\": malformed database schema (t) - unknown table option: RANDOM"));
+  EXPECT_FALSE(is_of_unknown_syntax("malformed database schema (t) - incomplete input"));
+  EXPECT_FALSE(is_of_unknown_syntax("near \"ORDER\": syntax error"));
+}
+
 TEST(Remedies, SayWhatAKeyNeedsThatDoesNotMatch) {
   const std::string remedy =
       remedy_for("foreign key mismatch - \"child\" referencing \"parent\"", "DELETE FROM parent");
