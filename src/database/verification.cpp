@@ -92,14 +92,15 @@ class Verifier {
     struct Violation {
       std::string table;
       std::string parent;
-      std::int64_t rows;
+      std::int64_t references;
     };
     try {
       for (const Violation& violation :
            db.query<Violation>("SELECT \"table\", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2")) {
         add(db, direction,
-            "foreign keys: " + std::to_string(violation.rows) + " rows of " + violation.table +
-                " refer to nothing in " + violation.parent);
+            "foreign keys: " + std::to_string(violation.references) +
+                (violation.references == 1 ? " reference of " : " references of ") + violation.table +
+                " to nothing in " + violation.parent);
       }
     } catch (const Error& error) {  // keys that do not fit what they refer to
       add(db, direction, std::string("foreign keys: ") + error.what());

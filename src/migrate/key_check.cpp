@@ -115,6 +115,19 @@ class TableKeys {
     return "";
   }
 
+  [[nodiscard]] std::string what_does_not_fit(const Key& key) const {
+    const auto columns = fetch_all<std::int64_t>(
+        connection_, "SELECT count(*) FROM pragma_table_xinfo(?, 'main') WHERE pk > 0", key.parent);
+    const auto views = fetch_all<std::int64_t>(
+        connection_, "SELECT count(*) FROM main.sqlite_master WHERE type = 'view' AND name = ? COLLATE NOCASE",
+        key.parent);
+    if (views.front() > 0) return key.parent + ", which is a view";
+    if (!key.referenced.empty())
+      return "(" + join(key.referenced, ", ") + ") of " + key.parent + ", which is no key there";
+    if (columns.front() == 0) return key.parent + ", which has no primary key";
+    return "the primary key of " + key.parent + ", which has " + std::to_string(columns.front()) + " columns";
+  }
+
   // SQLite has no code for it: foreign key mismatch - "visit" referencing "place"
   bool add_mismatch(std::string_view message, KeyFaults& found) const {
     if (message.find("foreign key mismatch") == std::string_view::npos) return false;
@@ -123,10 +136,7 @@ class TableKeys {
     for (const auto& [id, key] : keys_) {
       if (message.find(" referencing " + quote_name(key.parent)) == std::string_view::npos) continue;
       parent = key.parent;
-      const std::string referenced =
-          key.referenced.empty() ? "its primary key" : "(" + join(key.referenced, ", ") + ")";
-      examples.push_back("(" + join(key.columns, ", ") + ") of " + table_ + " refers to " + referenced + " of " +
-                         parent);
+      examples.push_back("(" + join(key.columns, ", ") + ") of " + table_ + " refers to " + what_does_not_fit(key));
     }
     found.faults[{.kind = Kind::mismatch, .table = table_, .parent = parent}] = {1, {join(examples, " or ")}};
     return true;

@@ -20,7 +20,7 @@ using CheckedTables = std::optional<std::vector<std::string>>;
 struct KeyFault {
   enum class Kind : std::uint8_t {
     dangling,  // a row refers to nothing
-    mismatch,  // the columns that the key refers to are no key there, so that no row of `table` can be checked
+    mismatch,  // what the key refers to is no key, so that no row of `table` can be checked
   };
   Kind kind = Kind::dangling;
   std::string table{};

@@ -109,28 +109,35 @@ std::string too_long(const std::string& what, std::size_t longest) {
          " bytes of SQL (Options::sql.sql_length), which no connection could read again; ";
 }
 
+std::string count_rows(std::uint64_t rows) { return rows == 1 ? "1 row" : std::to_string(rows) + " rows"; }
+
+constexpr std::string_view kMendingKey =
+    "a key refers to columns of a table that are its primary key or have a UNIQUE index on exactly those: correct the "
+    "key "
+    "or make a UNIQUE index";
+
 std::string complaint_about(const KeyFaults& made) {
   const std::uint64_t rows = made.count(KeyFault::Kind::dangling);
-  const std::string complaint =
-      rows > 0 ? std::to_string(rows) + " rows would refer to nothing (" + made.examples(KeyFault::Kind::dangling) +
-                     "); mend them in the migration"
-               : "foreign key mismatch: " + made.examples(KeyFault::Kind::mismatch) +
-                     ", which is no key there; make a UNIQUE index on exactly those columns in the migration";
+  const std::string complaint = rows > 0 ? count_rows(rows) + " would refer to nothing (" +
+                                               made.examples(KeyFault::Kind::dangling) + "); mend them in the migration"
+                                         : "foreign key mismatch: " + made.examples(KeyFault::Kind::mismatch) + "; " +
+                                               std::string(kMendingKey) + " in the migration";
   return complaint + ", or let it begin with \"-- sqlane: no-key-check\"";
 }
 
 std::vector<std::string> warnings_of(const KeyFaults& old) {
   std::vector<std::string> warnings;
   if (const std::uint64_t rows = old.count(KeyFault::Kind::dangling); rows > 0) {
-    warnings.push_back(std::to_string(rows) + " rows refer to nothing, as they did before (" +
-                       old.examples(KeyFault::Kind::dangling) +
-                       "); PRAGMA foreign_key_check lists them: mend them in a migration");
+    warnings.push_back(
+        count_rows(rows) +
+        (rows == 1 ? " refers to nothing, as it did before (" : " refer to nothing, as they did before (") +
+        old.examples(KeyFault::Kind::dangling) + "); PRAGMA foreign_key_check lists them: mend them in a migration");
   }
   if (old.count(KeyFault::Kind::mismatch) > 0) {
     warnings.push_back("foreign key mismatch, as before: " + old.examples(KeyFault::Kind::mismatch) +
-                       ", which is no key there, so that the keys of that table are not checked, and writing to it "
-                       "fails while keys are enforced; make a UNIQUE index on exactly those columns in a migration, or "
-                       "open the database with Options::sql.foreign_keys = false");
+                       ": the keys of that table are not checked, and writing to it fails while keys are enforced; " +
+                       std::string(kMendingKey) +
+                       " in a migration, or open the database with Options::sql.foreign_keys = false");
   }
   return warnings;
 }

@@ -120,7 +120,7 @@ TEST_F(MigrateCommand, WarnsOfWhatWasWrongBefore) {
   add("0004_index.sql", "CREATE INDEX links ON link (note)");
   const Outcome up = migrate("up");
   EXPECT_EQ(up.code, kExitSuccess) << up.err;
-  EXPECT_TRUE(mentions(up.out, "warning: 1 rows refer to nothing, as they did before (link row 1 to no row of note)"))
+  EXPECT_TRUE(mentions(up.out, "warning: 1 row refers to nothing, as it did before (link row 1 to no row of note)"))
       << up.out;
   add("0005_index.sql", "CREATE INDEX more_links ON link (note)");
   EXPECT_EQ(nlohmann::json::parse(migrate("up", {"--json"}).out)["warnings"].size(), 1U);

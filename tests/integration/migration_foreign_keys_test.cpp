@@ -101,7 +101,7 @@ TEST_P(MigratingWithAPast, WarnsOfNothingOnceTheyAreMended) {
 TEST_P(MigratingWithAPast, RefusesOneMoreRowThatRefersToNothing) {
   const MigrationError error = refusal_of({.up = "INSERT INTO child VALUES (4, 5, 1)"});
   EXPECT_EQ(error.problem(), MigrationProblem::foreign_keys);
-  EXPECT_TRUE(mentions(error, "1 rows would refer to nothing (child row 4 to no row of parent)")) << error.what();
+  EXPECT_TRUE(mentions(error, "1 row would refer to nothing (child row 4 to no row of parent)")) << error.what();
   EXPECT_EQ(db_.query_one<int>("SELECT count(*) FROM child"), 3);
 }
 
@@ -212,7 +212,7 @@ TEST_P(Migrating, MendsAKeyThatNeverMatched) {
   const MigrationReport report = db_.migrate(migrations);
   EXPECT_EQ(report.to, 2);
   ASSERT_EQ(report.warnings.size(), 1U);
-  EXPECT_TRUE(mentions(report.warnings[0], "1 rows refer to nothing, as they did before (child row 1 ")) << "not seen";
+  EXPECT_TRUE(mentions(report.warnings[0], "1 row refers to nothing, as it did before (child row 1 ")) << "not seen";
 }
 
 TEST_P(Migrating, RefusesAKeyThatDoesNotMatch) {
@@ -224,6 +224,21 @@ TEST_P(Migrating, RefusesAKeyThatDoesNotMatch) {
   EXPECT_EQ(error.problem(), MigrationProblem::foreign_keys);
   EXPECT_TRUE(mentions(error, "(name) of son refers to (area) of place, which is no key there")) << error.what();
   EXPECT_EQ(migration_status(db_, migrations).version, 6);
+}
+
+TEST_P(Migrating, SaysWhyAPrimaryKeyIsNotTheKeyThatIsReferredTo) {
+  const std::vector<std::pair<std::string, std::string>> cases{
+      {"CREATE TABLE p (a, b, PRIMARY KEY (a, b)); CREATE TABLE c (a REFERENCES p)",
+       "(a) of c refers to the primary key of p, which has 2 columns"},
+      {"CREATE TABLE p (a); CREATE TABLE c (a REFERENCES p)", "(a) of c refers to p, which has no primary key"},
+      {"CREATE TABLE t (a); CREATE VIEW p AS SELECT a FROM t; CREATE TABLE c (a REFERENCES p (a))",
+       "(a) of c refers to p, which is a view"}};
+  for (const auto& [sql, reason] : cases) {
+    // Rows make SQLite look for the key.
+    const auto error =
+        error_of<MigrationError>([&, &sql = sql] { db_.migrate(only(sql + "; INSERT INTO c VALUES (1)")); });
+    EXPECT_TRUE(mentions(error, reason, "correct the key or make a UNIQUE index")) << error.what();
+  }
 }
 
 TEST_F(MigratingFile, LeavesAloneWhatOthersHaveBrokenWithExclusiveLocking) {
