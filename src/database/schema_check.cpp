@@ -12,6 +12,7 @@
 #include "database/core_access.hpp"
 #include "migrate/table_definition.hpp"
 #include "sqlane/database.hpp"
+#include "sqlane/detail/sql_scanner.hpp"
 #include "sqlite/statement_check.hpp"
 
 namespace sqlane {
@@ -53,10 +54,24 @@ bool has_missing_name(std::string_view sql, std::string_view message) {
   return !name.empty() && sql.find(name) != std::string_view::npos;
 }
 
+// A table that a module has without CREATE VIRTUAL TABLE, with arguments: "generate_series(1, 9)".
+bool is_table_of_module(std::string_view sql, std::string_view name) {
+  for (std::size_t at = sql.find(name); !name.empty() && at != std::string_view::npos; at = sql.find(name, at + 1)) {
+    const std::size_t after = sql.find_first_not_of(" \t\r\n\"`]", at + name.size());
+    const bool is_word = at == 0 || !detail::is_word(sql[at - 1]);
+    if (is_word && after != std::string_view::npos && sql[after] == '(') return true;
+  }
+  return false;
+}
+
 Kind kind_of(const Entry& entry, std::string_view message) {
-  constexpr std::array<std::string_view, 4> kExtensions{
-      "no such function: ", "no such collation sequence: ", "no such module: ", "no such tokenizer: "};
+  constexpr std::array<std::string_view, 5> kExtensions{
+      "no such function: ", "no such collation sequence: ", "no such module: ", "no such tokenizer: ",
+      "unknown tokenizer: "};
   if (std::ranges::any_of(kExtensions, [&](std::string_view start) { return message.starts_with(start); })) {
+    return Kind::missing_extension;
+  }
+  if (message.starts_with("no such table: ") && is_table_of_module(entry.sql, missing_name(message))) {
     return Kind::missing_extension;
   }
   if (message.starts_with("no such column: ") &&

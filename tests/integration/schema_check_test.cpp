@@ -116,6 +116,26 @@ TEST_F(SchemaChecks, TellOfEachPartThatNeedsAnotherProgramByItsOwnName) {
   for (const Kind kind : kinds) EXPECT_EQ(kind, Kind::missing_extension);
 }
 
+TEST_F(SchemaChecks, TellModulesThatAreNotHereFromTablesThatAreGone) {
+  make(
+      "CREATE VIEW numbers AS SELECT value FROM series_of_another_program(1, 9);"
+      "CREATE VIEW quoted AS SELECT * FROM \"files\" ('.');"
+      "CREATE VIEW lost AS SELECT 1 FROM my_files, files2 WHERE (1)");
+  EXPECT_EQ(faults(), (Lines{"view lost: SELECT: no such table: main.my_files",
+                             "view numbers: SELECT: no such table: main.series_of_another_program",
+                             "view quoted: SELECT: no such table: main.files"}));
+  EXPECT_EQ(kinds, (std::vector{Kind::other, Kind::missing_extension, Kind::missing_extension}));
+}
+
+TEST_F(SchemaChecks, NameATokenizerThatIsNotHere) {
+  make(
+      "CREATE VIRTUAL TABLE words USING fts4 (text); PRAGMA writable_schema=ON;"
+      "UPDATE sqlite_schema SET sql = 'CREATE VIRTUAL TABLE words USING fts4 (text, tokenize=klingon)' "
+      "WHERE name = 'words'");
+  ASSERT_FALSE(faults().empty());
+  for (const Kind kind : kinds) EXPECT_EQ(kind, Kind::missing_extension);
+}
+
 TEST_F(SchemaChecks, NameKeysThatDoNotFit) {
   make(
       "CREATE TABLE parent (id INTEGER PRIMARY KEY, code TEXT);"
