@@ -60,7 +60,7 @@ void expect_clean(Applied applied) {
       MigrationProblem::dirty, file_of(*running),
       "it was begun, without a transaction, and is not recorded as done: either another process runs it right now, or "
       "it did not come to its end. Wait for that process; if there is none, finish or undo by hand what it did, and "
-      "then say with a baseline which version the database has");
+      "then say with baseline(), or sqlane migrate baseline, which version the database has");
 }
 
 void expect_managed(const MigratedDatabase& database) {
@@ -68,8 +68,11 @@ void expect_managed(const MigratedDatabase& database) {
   const std::string what = database.has_schema
                                ? "the database has tables already"
                                : "the database says of itself that it has " + in_words(database.user_version);
-  refuse(MigrationProblem::unmanaged, "",
-         what + ", and there is no record of any migration: say with a baseline which version it has, or 0 for none");
+  refuse(
+      MigrationProblem::unmanaged, "",
+      what +
+          ", and there is no record of any migration: say with baseline() which version it has, or 0 for none; in the "
+          "shell with sqlane migrate baseline");
 }
 
 // Whether `row` stands in the database as it does in the program.

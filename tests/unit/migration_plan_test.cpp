@@ -194,7 +194,7 @@ TEST(MigrationPlan, IsRefusedForADatabaseOfUnknownVersion) {
   for (const auto& error : {refusal(true, 0), refusal(false, 3), refusal(true, 3)}) {
     EXPECT_EQ(error.problem(), MigrationProblem::unmanaged);
     EXPECT_EQ(error.file(), "");
-    EXPECT_TRUE(mentions(error, "baseline")) << error.what();
+    EXPECT_TRUE(mentions(error, "baseline()", "sqlane migrate baseline")) << error.what();
   }
   EXPECT_TRUE(mentions(refusal(true, 3), "tables"));
   EXPECT_TRUE(mentions(refusal(false, 3), "version 3"));
