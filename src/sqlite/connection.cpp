@@ -106,6 +106,8 @@ std::string reason_for_opening(const Error& error) {
     reason = "its schema uses what is not trusted: " + reason;
   } else if (error.code() == SQLITE_NOTADB) {
     reason = "it is no SQLite database, or encrypted, or of a newer or another engine: " + reason;
+  } else if (reason.starts_with("malformed database schema (") && reason.ends_with("string or blob too big")) {
+    reason = "a text of its schema is longer than Options::sql.sql_length allows: " + reason;
   } else if (reason.starts_with("malformed database schema (")) {
     reason = "its schema is damaged, or of a newer or another engine: " + reason;
   }

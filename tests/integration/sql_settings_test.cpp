@@ -156,6 +156,15 @@ TEST_F(SqlSettingsOfADatabase, ForStrangersTrustNoSchema) {
   EXPECT_THROW(static_cast<void>(db.query<int>("SELECT 'a' LIKE ?", std::string(20'000, 'a'))), Error);
 }
 
+TEST_F(SqlSettingsOfADatabase, ForStrangersSayThatATextOfTheSchemaIsTooLong) {
+  ForeignConnection(file).run("CREATE TABLE t (a); CREATE VIEW v AS SELECT '" + std::string(1'000'100, 'x') +
+                              "' FROM t");
+  const auto error = error_of<OpenError>([&] { static_cast<void>(open(SqlSettings::untrusted())); });
+  EXPECT_TRUE(mentions(error, "(v)", "Options::sql.sql_length")) << error.what();
+  EXPECT_FALSE(mentions(error, "damaged")) << error.what();
+  EXPECT_EQ(open({}).query_one<int>("SELECT count(*) FROM v"), 0);
+}
+
 // Where SQLite does not know JSON as harmless, the file cannot be opened so.
 TEST_F(SqlSettingsOfADatabase, ForStrangersSayWhatTheyDoNotTrust) {
   const std::string flags =
