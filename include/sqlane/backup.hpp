@@ -16,7 +16,8 @@ struct BackupProgress {
 };
 
 struct BackupOptions {
-  // Checks all of the copy (of the original, before restoring), as check_integrity() does.
+  // Checks all of the copy (of the original, before restoring), as check_integrity() does; CHECKs alone are left out.
+  // CorruptError where it finds something.
   enum class Verification : std::uint8_t { none, integrity };
   Verification verification = Verification::integrity;
 
@@ -30,7 +31,7 @@ struct BackupOptions {
 struct BackupReport {
   std::uint64_t bytes = 0;
   // What could not be checked for want of functions, collations or modules of the program that made the database. Its
-  // pages are copied all the same, and no damage was found.
+  // pages are copied all the same, and no damage was found; in those that were not even read there may be some.
   std::vector<UncheckedTable> unchecked{};
 };
 

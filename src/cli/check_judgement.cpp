@@ -26,6 +26,7 @@ constexpr const char* kAccess = "access";
 constexpr const char* kJournal = "journal";
 constexpr const char* kLog = "write-ahead log";
 constexpr const char* kContents = "contents";
+constexpr const char* kRows = "rows";
 constexpr const char* kKeys = "foreign keys";
 constexpr const char* kSpace = "space";
 constexpr const char* kIndexes = "indexes";
@@ -47,6 +48,19 @@ constexpr int kReadOnlyRollback = 776;
 // https://sqlite.org/fileformat2.html
 constexpr int kNewestFormat = 2;
 constexpr std::uint32_t kNewestSchemaFormat = 4;
+
+std::string name_count(std::size_t count, const char* what) {
+  return count == 1 ? fmt::format("one {}", what) : fmt::format("{} {}s", count, what);
+}
+
+std::vector<std::string> first_of(std::vector<std::string> lines) {
+  constexpr std::size_t kMostLines = 10;
+  if (lines.size() <= kMostLines) return lines;
+  const std::size_t more = lines.size() - kMostLines;
+  lines.resize(kMostLines);
+  lines.push_back(fmt::format("and {} more", more));
+  return lines;
+}
 
 CheckFinding judge_engine(const DatabaseHeader& header) {
   const std::string format =
@@ -200,21 +214,35 @@ CheckFinding judge_journal(const FileFacts& facts) {
 CheckFinding judge_damage(const ContentFacts& facts) {
   const char* const check = facts.is_quick ? "quick_check" : "integrity_check";
   if (!facts.integrity.damage.empty()) {
-    return {Judgement::wrong, kContents, fmt::format("{} found damage", check), facts.integrity.damage, kSaving};
+    return {Judgement::wrong, kContents, fmt::format("{} found damage", check), first_of(facts.integrity.damage),
+            kSaving};
   }
-  std::string text =
-      fmt::format("{} {}, {} found nothing", facts.tables, facts.tables == 1 ? "table" : "tables", check);
+  std::string text = fmt::format("{} {}, {} found {}", facts.tables, facts.tables == 1 ? "table" : "tables", check,
+                                 facts.integrity.violations.empty() ? "nothing" : "no damage");
   if (facts.integrity.unchecked.empty()) return {Judgement::ok, kContents, std::move(text)};
   std::vector<std::string> details;
-  for (const auto& [table, reason] : facts.integrity.unchecked) {
+  std::size_t not_read = 0;
+  for (const auto& [table, reason, is_read] : facts.integrity.unchecked) {
     // Without a name: the whole, because of those that follow.
-    if (!table.empty()) details.push_back(fmt::format("{}: {}", table, reason));
+    if (table.empty()) continue;
+    if (!is_read) ++not_read;
+    details.push_back(fmt::format("{}{}: {}", table, is_read ? "" : " was not read", reason));
   }
-  return {Judgement::notable, kContents,
-          fmt::format("{}, as far as it can look: of {} it reads only the pages, and free pages are not looked at",
-                      text, details.size() == 1 ? "one table" : fmt::format("{} tables", details.size())),
-          std::move(details),
-          "what is missing belongs to the program that made the file; PRAGMA integrity_check there checks the rest"};
+  text += fmt::format(", as far as it can look: of {} it reads only the pages, and free pages are not looked at",
+                      name_count(details.size(), "table"));
+  constexpr const char* kAdvice =
+      "what is missing belongs to the program that made the file; PRAGMA integrity_check there checks the rest";
+  if (not_read == 0) return {Judgement::notable, kContents, std::move(text), std::move(details), kAdvice};
+  text += fmt::format("; {} not read, and may be damaged",
+                      not_read == 1 ? "one of them was" : fmt::format("{} of them were", not_read));
+  return {Judgement::warning, kContents, std::move(text), std::move(details), kAdvice};
+}
+
+CheckFinding judge_values(const std::vector<std::string>& violations) {
+  return {
+      Judgement::warning, kRows, "some have values that their table does not allow", first_of(violations),
+      "the pages are whole: find these rows by their column (SELECT … WHERE … IS NULL, or typeof() of another type), "
+      "and UPDATE or DELETE them; .dump would lose them. sqlane backup copies them with --no-verify"};
 }
 
 std::string describe(const SchemaFault& fault) {
@@ -414,6 +442,7 @@ std::vector<CheckFinding> judge_file(const FileFacts& facts) {
 std::vector<CheckFinding> judge_contents(const ContentFacts& facts) {
   std::vector<CheckFinding> findings{judge_damage(facts)};
   if (!facts.integrity.damage.empty()) return findings;  // what else it says need not be so
+  if (!facts.integrity.violations.empty()) findings.push_back(judge_values(facts.integrity.violations));
   findings.push_back(judge_keys(facts));
   for (CheckFinding& finding : judge_schema(facts)) findings.push_back(std::move(finding));
   findings.push_back(judge_space(facts));

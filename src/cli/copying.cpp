@@ -22,21 +22,22 @@ namespace fs = std::filesystem;
 std::string describe_state(const BackupReport& report, bool is_verified) {
   if (!is_verified) return "synced, not checked";
   if (report.unchecked.empty()) return "checked and synced";
-  std::vector<std::string> tables;
-  for (const auto& [table, reason] : report.unchecked) {
-    if (!table.empty()) tables.push_back(fmt::format("{} ({})", table, reason));
+  std::vector<std::string> read;
+  std::vector<std::string> not_read;
+  for (const UncheckedTable& unchecked : report.unchecked) {
+    if (unchecked.table.empty()) continue;
+    (unchecked.is_read ? read : not_read).push_back(fmt::format("{} ({})", unchecked.table, unchecked.reason));
   }
-  return fmt::format(
-      "synced, and checked as far as this program can: only the pages of {}; what is missing belongs to the program "
-      "that "
-      "made the database",
-      fmt::join(tables, ", "));
+  std::string text = "synced, and checked as far as this program can: ";
+  if (!read.empty()) text += fmt::format("only the pages of {}; ", fmt::join(read, ", "));
+  if (!not_read.empty()) text += fmt::format("nothing of {}, in which damage may be; ", fmt::join(not_read, ", "));
+  return text + "what is missing belongs to the program that made the database";
 }
 
 nlohmann::json to_json(const std::vector<UncheckedTable>& unchecked) {
   nlohmann::json json = nlohmann::json::array();
-  for (const auto& [table, reason] : unchecked) {
-    if (!table.empty()) json.push_back({{"table", table}, {"reason", reason}});
+  for (const auto& [table, reason, is_read] : unchecked) {
+    if (!table.empty()) json.push_back({{"table", table}, {"reason", reason}, {"read", is_read}});
   }
   return json;
 }
@@ -118,6 +119,9 @@ int run_copy(CopyDirection direction, const CopyArguments& arguments, Console& c
     console.err << (is_backup ? "sqlane: interrupted; there is no copy\n"
                               : "sqlane: interrupted; nothing was changed\n");
     return kExitInterrupted;
+  } catch (const CorruptError& error) {
+    if (!is_verified) throw;
+    throw CorruptError(std::string(error.what()) + " (hint: --no-verify copies it all the same, with what is wrong)");
   }
   const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - began;
   if (arguments.is_json) {

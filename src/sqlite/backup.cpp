@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <memory>
+#include <span>
 #include <sqlite3.h>
 #include <string>
 #include <system_error>
@@ -15,6 +16,7 @@
 #include "sqlane/error.hpp"
 #include "sqlite/errors.hpp"
 #include "sqlite/integrity.hpp"
+#include "sqlite/remedies.hpp"
 
 namespace sqlane::detail {
 namespace {
@@ -229,11 +231,26 @@ Connection open_to_copy(const ConnectionSettings& settings) {
   try {
     return Connection(settings);
   } catch (const OpenError& error) {
-    if ((error.code() & 0xff) != SQLITE_CORRUPT) throw;
+    if ((error.code() & 0xff) != SQLITE_CORRUPT || is_of_unknown_syntax(error.what())) throw;
+    if (std::string_view(error.what()).find("Options::sql.sql_length") != std::string_view::npos) throw;
     throw CorruptError("\"" + settings.database + "\" is damaged: " + error.what(),
                        {.code = error.code(), .extended_code = error.extended_code(), .database = settings.database});
   }
 }
+
+namespace {
+
+std::string list_first(const std::vector<std::string>& lines) {
+  constexpr std::size_t kShownLines = 10;
+  std::string text;
+  for (const std::string& line : std::span(lines).first(std::min(lines.size(), kShownLines))) {
+    if (!text.empty()) text += "; ";
+    text += line;
+  }
+  return text;
+}
+
+}  // namespace
 
 std::vector<UncheckedTable> expect_integrity(Connection& connection, const std::string& what,
                                              const std::string& database, const std::stop_token& stop) {
@@ -241,15 +258,15 @@ std::vector<UncheckedTable> expect_integrity(Connection& connection, const std::
   // Most of it is one instruction, in which nobody asks for limits; but it looks out for this.
   const std::stop_callback interrupt(stop, [handle = connection.handle()] { sqlite3_interrupt(handle); });
   IntegrityReport report = check_integrity(connection, IntegrityDepth::full);
-  if (report.damage.empty()) return std::move(report.unchecked);
-  constexpr std::size_t kShownFindings = 10;
-  std::string findings;
-  for (std::size_t i = 0; i < std::min(report.damage.size(), kShownFindings); ++i) {
-    if (i > 0) findings += "; ";
-    findings += report.damage[i];
+  const auto refuse = [&](const std::string& message) {
+    throw CorruptError(what + message, {.code = SQLITE_CORRUPT, .extended_code = SQLITE_CORRUPT, .database = database});
+  };
+  if (!report.damage.empty()) refuse(" is damaged: " + list_first(report.damage));
+  if (!report.violations.empty()) {
+    refuse(" has values that its columns do not allow: " + list_first(report.violations) +
+           "; the pages are whole: UPDATE these rows, or copy with BackupOptions::Verification::none");
   }
-  throw CorruptError(what + " is damaged: " + findings,
-                     {.code = SQLITE_CORRUPT, .extended_code = SQLITE_CORRUPT, .database = database});
+  return std::move(report.unchecked);
 }
 
 }  // namespace sqlane::detail

@@ -155,6 +155,13 @@ TEST(CheckJudgement, OfContents) {
                     f.integrity.unchecked = {{"t", "no such function: f"}};
                   }),
             Judgement::notable);
+  EXPECT_EQ(judge("contents",
+                  [](ContentFacts& f) {
+                    f.integrity.unchecked = {{"t", "no such collation sequence: c", false}};
+                  }),
+            Judgement::warning)
+      << "who knows what is in it";
+  EXPECT_EQ(judge("rows", [](ContentFacts& f) { f.integrity.violations = {"NULL value in t.c"}; }), Judgement::warning);
   EXPECT_EQ(judge("foreign keys", [](ContentFacts& f) { f.broken_keys = {{"a", "b", 1, {}}}; }), Judgement::warning);
   EXPECT_EQ(judge("foreign keys", [](ContentFacts& f) { f.unknown_keys = {{"a", "mismatch"}}; }), Judgement::warning);
   using Kind = SchemaFault::Kind;
@@ -483,6 +490,83 @@ TEST_F(Check, FindsDamageInAFileWithPartsOfItsOwnProgram) {
   const Outcome outcome = check();
   EXPECT_EQ(outcome.code, kExitFindings) << outcome.out << outcome.err;
   EXPECT_TRUE(mentions(outcome.out, "integrity_check found damage")) << outcome.out;
+}
+
+// What no statement of this program can read is damaged all the same.
+TEST_F(Check, FindsEmptyPagesOfATableWhoseKeyNeedsAnotherProgram) {
+  std::string pages;
+  {
+    ForeignConnection other(file);
+    testing::add_own_parts(other);
+    other.ask("CREATE TABLE dense (a TEXT COLLATE german PRIMARY KEY) WITHOUT ROWID");
+    other.ask("INSERT INTO dense SELECT title || id FROM note");
+    pages = other.ask("SELECT max(pageno) FROM dbstat WHERE name = 'dense'");
+  }
+  std::string bytes = bytes_of(file);
+  bytes.replace((std::stoul(pages) - 1) * 4096, 4096, 4096, '\0');
+  write_bytes(file, bytes);
+  const Outcome outcome = check();
+  EXPECT_EQ(outcome.code, kExitFindings) << outcome.out << outcome.err;
+  EXPECT_TRUE(mentions(unwrapped(outcome.out), "page " + pages + " of dense is not one of a table")) << outcome.out;
+  EXPECT_EQ(run({"backup", file, folder / "copy.db"}).code, kExitFailure);
+}
+
+TEST_F(Check, SaysOfValuesThatAreNotAllowedThatTheirPagesAreWhole) {
+  {
+    ForeignConnection other(file);
+    other.ask("PRAGMA ignore_check_constraints=ON");
+    other.ask("CREATE TABLE sized (n CHECK (n > 0))");
+    other.ask("INSERT INTO sized VALUES (-1)");
+  }
+  Outcome outcome = check();
+  EXPECT_EQ(outcome.code, kExitFindings) << outcome.out;
+  EXPECT_TRUE(mentions(unwrapped(outcome.out), "CHECK constraint failed in sized: 1 row violates CHECK (n > 0)"))
+      << outcome.out;
+  EXPECT_FALSE(mentions(outcome.out, "WRONG")) << outcome.out;
+  EXPECT_EQ(run({"backup", file, folder / "checks.db"}).code, kExitSuccess) << "a copy has what the original has";
+  {
+    ForeignConnection other(file);
+    other.ask("CREATE TABLE named (n)");
+    other.ask("INSERT INTO named VALUES (NULL)");
+    other.ask("PRAGMA writable_schema=ON");
+    other.ask("UPDATE sqlite_schema SET sql = 'CREATE TABLE named (n NOT NULL)' WHERE name = 'named'");
+  }
+  outcome = check();
+  EXPECT_EQ(outcome.code, kExitFindings) << outcome.out;
+  EXPECT_TRUE(mentions(unwrapped(outcome.out), "- NULL value in named.n")) << outcome.out;
+  EXPECT_TRUE(mentions(unwrapped(outcome.out), "the pages are whole")) << outcome.out;
+  EXPECT_TRUE(mentions(unwrapped(outcome.out), "Nothing is damaged; one thing is to be mended")) << outcome.out;
+  EXPECT_FALSE(mentions(outcome.out, "WRONG")) << outcome.out;
+  EXPECT_FALSE(mentions(outcome.out, "| sed")) << outcome.out;
+  const Outcome refused = run({"backup", file, folder / "copy.db"});
+  EXPECT_EQ(refused.code, kExitFailure);
+  EXPECT_TRUE(mentions(refused.err, "--no-verify")) << refused.err;
+  EXPECT_EQ(run({"backup", file, folder / "copy.db", "--no-verify"}).code, kExitSuccess);
+}
+
+// As ordinary programs keep documents.
+TEST_F(Check, ReadsATableWithChecksAndColumnsMadeOfJson) {
+  {
+    ForeignConnection other(file);
+    other.ask(
+        "CREATE TABLE doc (body TEXT CHECK (json_valid(body)), kind TEXT AS (json_extract(body, '$.kind')) STORED, "
+        "size INTEGER AS (json_array_length(body, '$.parts')))");
+    other.ask("CREATE INDEX by_kind ON doc (kind)");
+    other.ask("CREATE INDEX by_size ON doc (json_array_length(body, '$.parts'))");
+    other.ask("INSERT INTO doc VALUES ('{\"kind\": \"a\", \"parts\": [1, 2]}'), ('{}')");
+  }
+  Outcome outcome = check();
+  EXPECT_EQ(outcome.code, kExitSuccess) << outcome.out;
+  EXPECT_TRUE(mentions(outcome.out, "Nothing is wrong with it.")) << outcome.out;
+  {
+    ForeignConnection other(file);
+    other.ask("PRAGMA ignore_check_constraints=ON");
+    other.ask("CREATE TABLE bare (body CHECK (json_valid(body)))");
+    other.ask("INSERT INTO bare VALUES ('{')");
+  }
+  outcome = check();
+  EXPECT_EQ(outcome.code, kExitFindings) << outcome.out;
+  EXPECT_TRUE(mentions(unwrapped(outcome.out), "1 row violates CHECK (json_valid(body))")) << outcome.out;
 }
 
 TEST_F(Check, NamesWhatWouldFailAtItsFirstUse) {

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <gtest/gtest.h>
 #include <sqlane/sqlane.hpp>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -58,6 +59,15 @@ class Integrity : public ::testing::Test {
     testing::write_bytes(file_, bytes);
   }
 
+  void empty_pages_of(const std::string& tree) {
+    const std::string pages =
+        ForeignConnection(file_).ask("SELECT group_concat(pageno, ' ') FROM dbstat WHERE name = '" + tree + "'");
+    std::string bytes = testing::bytes_of(file_);
+    std::istringstream numbers(pages);
+    for (std::size_t page = 0; numbers >> page;) bytes.replace((page - 1) * 4096, 4096, 4096, '\0');
+    testing::write_bytes(file_, bytes);
+  }
+
   [[nodiscard]] IntegrityReport check(IntegrityDepth depth = IntegrityDepth::full) const {
     return check_integrity(Database::open(file_, {.mode = OpenMode::existing, .readers = 1}), depth);
   }
@@ -92,6 +102,70 @@ TEST_F(Integrity, FindsDamageBesideWhatCannotBeChecked) {
 TEST_F(Integrity, FindsDamagedPagesOfATableThatCannotBeChecked) {
   damage(1);
   EXPECT_FALSE(check().damage.empty());
+}
+
+// No statement can read what is sorted by a collation that is not here; its pages can be looked at all the same.
+TEST_F(Integrity, FindsEmptyPagesThatNoStatementCanRead) {
+  const std::string sound = testing::bytes_of(file_);
+  for (const IntegrityReport& report : {check(), check(IntegrityDepth::quick)}) {
+    for (const UncheckedTable& table : report.unchecked) EXPECT_TRUE(table.is_read) << table.table;
+  }
+  for (const char* tree : {"dense", "by_word", "by_weight"}) {
+    testing::write_bytes(file_, sound);
+    empty_pages_of(tree);
+    const IntegrityReport report = check();
+    EXPECT_FALSE(report.damage.empty()) << tree;
+    EXPECT_TRUE(testing::mentions(report.damage.front(), std::string(" of ") + tree) ||
+                tree == std::string("by_weight"))
+        << report.damage.front();
+  }
+}
+
+// SQLite itself leaves them out where it only reads.
+TEST_F(Integrity, FindsValuesThatTheirColumnsDoNotAllow) {
+  ForeignConnection other(file_);
+  other.run("PRAGMA ignore_check_constraints = ON");
+  other.run("CREATE TABLE \"sized \"\"t\" (n CHECK (n > 0), m, CONSTRAINT order_of CHECK (n < m))");
+  other.run("INSERT INTO \"sized \"\"t\" VALUES (-1, 1), (-2, 1), (3, 3), (NULL, NULL), (1, 2)");
+  other.run("CREATE TABLE typed (n INTEGER, t TEXT NOT NULL)");
+  other.run("INSERT INTO typed VALUES ('x', 'y'), (1, 'y')");
+  other.run("PRAGMA writable_schema = ON");
+  other.run(
+      "UPDATE sqlite_schema SET sql = 'CREATE TABLE typed (n INTEGER, t INTEGER NOT NULL) STRICT' WHERE name = "
+      "'typed'");
+  const IntegrityReport report = check();
+  EXPECT_EQ(report.damage, std::vector<std::string>());
+  for (const char* text : {"CHECK constraint failed in sized \"t: 2 rows violate CHECK (n > 0)",
+                           "CHECK constraint failed in sized \"t: 1 row violates CONSTRAINT order_of CHECK (n < m)"}) {
+    EXPECT_EQ(std::ranges::count(report.violations, text), 1) << text;
+  }
+  EXPECT_EQ(std::ranges::count(report.violations, "non-INTEGER value in typed.n"), 1);
+  EXPECT_EQ(std::ranges::count(report.violations, "non-INTEGER value in typed.t"), 2);
+  EXPECT_EQ(report.violations.size(), 5U);
+}
+
+TEST_F(Integrity, PassesOverAChecksThatCannotBeAskedFor) {
+  ForeignConnection other(file_);
+  other.run("PRAGMA ignore_check_constraints = ON");
+  other.run("CREATE TABLE doc (body CHECK (json_extract(body, '$.n') > 0), n CHECK (n > 0))");
+  other.run("INSERT INTO doc VALUES ('no json', -1)");
+  const IntegrityReport report = check();
+  EXPECT_EQ(report.violations,
+            (std::vector<std::string>{"CHECK constraint failed in doc: 1 row violates CHECK (n > 0)"}));
+}
+
+TEST_F(Integrity, OfACopyIsRefusedForAValueThatIsNotAllowed) {
+  ForeignConnection other(file_);
+  other.run("CREATE TABLE named (n); INSERT INTO named VALUES (NULL)");
+  other.run("PRAGMA writable_schema = ON");
+  other.run("UPDATE sqlite_schema SET sql = 'CREATE TABLE named (n NOT NULL)' WHERE name = 'named'");
+  const Database db = Database::open(file_, {.mode = OpenMode::existing, .readers = 1});
+  const auto refused = testing::error_of<CorruptError>([&] { db.backup_to(folder_ / "copy.db"); });
+  EXPECT_TRUE(testing::mentions(refused, "has values that its columns do not allow: NULL value in named.n",
+                                "Verification::none"))
+      << refused.what();
+  db.backup_to(folder_ / "copy.db", {.verification = BackupOptions::Verification::none});
+  EXPECT_EQ(ForeignConnection(folder_ / "copy.db").ask("SELECT count(*) FROM named"), "1");
 }
 
 TEST_F(Integrity, OfACopyIsCheckedAsFarAsItCanBe) {
