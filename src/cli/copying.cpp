@@ -1,9 +1,11 @@
 #include "cli/copying.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <ostream>
 #include <sqlane/sqlane.hpp>
@@ -11,6 +13,7 @@
 
 #include "cli/format.hpp"
 #include "cli/interruption.hpp"
+#include "cli/log_files.hpp"
 #include "cli/screen.hpp"
 
 namespace sqlane::cli {
@@ -58,29 +61,70 @@ bool is_there(const fs::path& file) {
   return fs::exists(fs::symlink_status(file, error));
 }
 
+// https://sqlite.org/rescode.html#busy
+constexpr int kBusy = 5;
+
+Database open_to_restore(const fs::path& file, const Options& options) {
+  try {
+    return Database::open(file, options);
+  } catch (const OpenError& error) {
+    throw OpenError(std::string(error.what()) +
+                    (error.code() == kBusy
+                         ? "; end that program first"
+                         : "; to restore to a new file, move this one away, with its -wal, -shm or -journal"));
+  }
+}
+
+Database open_source(const fs::path& file) {
+  Database source = Database::open(file, {.mode = OpenMode::read_only});
+  if (source.query_one<std::int64_t>("PRAGMA page_count") == 0) {
+    throw OpenError("cannot restore \"" + file.string() + "\": it is empty");
+  }
+  return source;
+}
+
+// An empty file becomes a database as soon as it is opened, with the pages that it is then given. So all that can be
+// wrong with the copy is found out before.
+Options options_for_empty_file(const fs::path& from, const BackupOptions& options) {
+  const Database source = open_source(from);
+  if (options.verification == BackupOptions::Verification::integrity) {
+    IntegrityReport report = check_integrity(source);
+    std::vector<std::string> found = std::move(report.damage);
+    std::ranges::copy_if(report.violations, std::back_inserter(found),
+                         [](const std::string& line) { return !line.starts_with("CHECK "); });
+    if (!found.empty()) throw CorruptError("\"" + from.string() + "\" is damaged: " + found.front());
+  }
+  if (options.stop.stop_requested()) throw InterruptedError("the copy was stopped");
+  return {.mode = OpenMode::existing, .page_size = source.query_one<std::size_t>("PRAGMA page_size")};
+}
+
 // Whether a file is there decides what restoring is: a database that is there
 // takes over the contents and stays open to others; one that is not is made, with
 // whatever page size the copy has.
 BackupReport restore(const CopyArguments& arguments, const BackupOptions& options) {
-  if (!is_there(arguments.file)) {
-    const Database source = Database::open(arguments.other, {.mode = OpenMode::read_only});
-    if (source.query_one<std::int64_t>("PRAGMA page_count") == 0) {
-      throw OpenError("cannot restore \"" + arguments.other.string() + "\": it is empty");
-    }
-    return source.backup_to(arguments.file, options);
+  if (!is_there(arguments.file)) return open_source(arguments.other).backup_to(arguments.file, options);
+  Options opening{.mode = OpenMode::existing};
+  std::error_code error;
+  if (fs::is_regular_file(arguments.file, error) && fs::file_size(arguments.file, error) == 0) {
+    opening = options_for_empty_file(arguments.other, options);
   }
-  const auto open = [&] {
-    try {
-      return Database::open(arguments.file, {.mode = OpenMode::existing});
-    } catch (const OpenError& error) {
-      throw OpenError(std::string(error.what()) +
-                      "; to restore to a new file, move this one away, with its -wal, -shm or -journal");
-    }
-  };
-  Database database = open();
-  BackupReport report = database.restore_from(arguments.other, options);
-  database.close();
-  return report;
+  Database database = open_to_restore(arguments.file, opening);
+  try {
+    BackupReport report = database.restore_from(arguments.other, options);
+    database.close();
+    return report;
+  } catch (const OpenError& unfit) {
+    const std::string text = unfit.what();
+    const std::size_t advice = text.rfind("; restore it to a new database");
+    if (advice == std::string::npos) throw;
+    throw OpenError(text.substr(0, advice) + "; restore it to a path where no file is");
+  }
+}
+
+// What SQLite does not read of a log, it does not copy. Not while this process has the database open.
+std::uint64_t find_commits_left_out(const fs::path& source) {
+  const LogContents log = read_log_contents(LogFile(source).reader());
+  return log.commits_beyond > 1 ? log.commits_beyond : 0;
 }
 
 BackupReport back_up(const CopyArguments& arguments, const BackupOptions& options) {
@@ -102,6 +146,8 @@ int run_copy(CopyDirection direction, const CopyArguments& arguments, Console& c
   const bool is_verified = !arguments.is_unverified;
   const auto began = std::chrono::steady_clock::now();
   const Interruption interruption;
+  const fs::path& source = is_backup ? arguments.file : arguments.other;
+  const std::uint64_t left_out = find_commits_left_out(source);
   BackupReport report;
   try {
     ProgressLine line(console);
@@ -130,9 +176,10 @@ int run_copy(CopyDirection direction, const CopyArguments& arguments, Console& c
                                 {"bytes", report.bytes},
                                 {"verified", is_verified},
                                 {"unchecked", to_json(report.unchecked)},
+                                {"commits_left_out", left_out},
                                 {"seconds", taken.count()}})
                 << "\n";
-    return kExitSuccess;
+    return left_out == 0 ? kExitSuccess : kExitFindings;
   }
   const std::string what = is_backup
                                ? fmt::format("{} is a copy of {}", arguments.other.string(), arguments.file.string())
@@ -140,7 +187,13 @@ int run_copy(CopyDirection direction, const CopyArguments& arguments, Console& c
   console.out << fmt::format("{}: {} in {}, {}.\n", printable(what), format_bytes(report.bytes),
                              format_duration(std::chrono::duration_cast<std::chrono::nanoseconds>(taken)),
                              printable(describe_state(report, is_verified)));
-  return kExitSuccess;
+  if (left_out == 0) return kExitSuccess;
+  console.err << fmt::format(
+      "sqlane: the write-ahead log of {} is damaged: {} commits that stand in it after the damage may be missing from "
+      "the "
+      "copy (hint: sqlane check {})\n",
+      printable(source.string()), left_out, printable(source.string()));
+  return kExitFindings;
 }
 
 }  // namespace sqlane::cli

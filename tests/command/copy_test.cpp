@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -6,8 +7,10 @@
 #include "run_command.hpp"
 #include "support/expect_error.hpp"
 #include "support/files.hpp"
+#include "support/foreign_connection.hpp"
 #include "support/sample_notes.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/write_ahead_log.hpp"
 
 namespace sqlane::cli {
 namespace {
@@ -82,6 +85,20 @@ TEST_F(Copying, TellsInJsonOfPathsThatAreNotUtf8) {
   EXPECT_EQ(nlohmann::json::parse(restored.out)["file"], file.string());
 }
 
+// It copies what SQLite reads, and says what that is not.
+TEST_F(Copying, SaysWhatADamagedLogKeepsBack) {
+  const fs::path crashed = folder / "crashed.db";
+  testing::leave_log(file, crashed, 20);
+  testing::damage_frame(crashed, 5, 4096);
+  const Outcome made = run({"backup", crashed, copy});
+  EXPECT_EQ(made.code, kExitFindings) << made.out;
+  EXPECT_TRUE(mentions(made.err, "crashed.db is damaged: 15 commits")) << made.err;
+  EXPECT_EQ(testing::run_in_shell(copy, "SELECT count(*) FROM in_the_log").output, "5\n");
+  const Outcome restored = run({"restore", folder / "new.db", crashed, "--json"});
+  EXPECT_EQ(restored.code, kExitFindings);
+  EXPECT_EQ(nlohmann::json::parse(restored.out)["commits_left_out"], 15);
+}
+
 TEST_F(Copying, RestoresNothingFromAnEmptyFile) {
   write_bytes(copy, "");
   for (const fs::path& to : {file, folder / "new.db"}) {
@@ -103,6 +120,75 @@ TEST_F(Copying, RestoreReplacesWhatIsThere) {
   EXPECT_EQ(outcome.code, kExitSuccess) << outcome.err;
   EXPECT_TRUE(mentions(outcome.out, "app.db has what")) << outcome.out;
   EXPECT_EQ(dump_of(file), dump);
+}
+
+TEST_F(Copying, RestoreGivesAnEmptyFileThePagesOfTheCopy) {
+  testing::ForeignConnection(copy).run("PRAGMA page_size = 1024; CREATE TABLE t (a); INSERT INTO t VALUES (7)");
+  const fs::path empty = folder / "empty.db";
+  write_bytes(empty, "");
+  const Outcome outcome = run({"restore", empty, copy});
+  EXPECT_EQ(outcome.code, kExitSuccess) << outcome.err;
+  EXPECT_EQ(testing::run_in_shell(empty, "SELECT a FROM t; PRAGMA page_size").output, "7\n1024\n");
+}
+
+TEST_F(Copying, RestoreLeavesAnEmptyFileEmptyWhereTheCopyIsOfNoUse) {
+  const fs::path empty = folder / "empty.db";
+  std::string damaged = bytes_of(file);
+  std::fill(damaged.begin() + 100'000, damaged.begin() + 130'000, '\x5a');
+  for (const std::string& content : {damaged, std::string(), std::string(5000, 'x')}) {
+    write_bytes(copy, content);
+    write_bytes(empty, "");
+    EXPECT_EQ(run({"restore", empty, copy}).code, kExitFailure);
+    EXPECT_EQ(bytes_of(empty), "");
+    EXPECT_EQ(contents_of(folder.path()).size(), 3U);
+  }
+}
+
+TEST_F(Copying, RestoreSaysInTheShellsWordsWhereElseToRestore) {
+  testing::ForeignConnection(copy).run("PRAGMA page_size = 1024; CREATE TABLE t (a)");
+  const std::string before = bytes_of(file);
+  const Outcome outcome = run({"restore", file, copy});
+  EXPECT_EQ(outcome.code, kExitFailure);
+  EXPECT_TRUE(mentions(outcome.err, "it has pages of 1024 bytes", "restore it to a path where no file is"))
+      << outcome.err;
+  EXPECT_FALSE(mentions(outcome.err, "Options::")) << outcome.err;
+  EXPECT_EQ(bytes_of(file), before);
+}
+
+TEST_F(Copying, RestoreLeavesAFileAloneThatAProgramHasLocked) {
+  ASSERT_EQ(run({"backup", file, copy}).code, kExitSuccess);
+  testing::ForeignConnection other(file);
+  other.run("PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE");
+  const Outcome outcome = run({"restore", file, copy});
+  EXPECT_EQ(outcome.code, kExitFailure);
+  EXPECT_TRUE(mentions(outcome.err, "end that program first")) << outcome.err;
+  EXPECT_FALSE(mentions(outcome.err, "move this one away")) << outcome.err;
+}
+
+// What a newer SQLite has written is no damage.
+TEST_F(Copying, SaysOfAFileOfANewerEngineThatItIsNotDamaged) {
+  testing::ForeignConnection(copy).run(
+      "CREATE TABLE t (a); CREATE VIEW v AS SELECT group_concat(a, 'and more') FROM t");
+  std::string bytes = bytes_of(copy);
+  const std::string known = "a, 'and more'";
+  const std::string sound = bytes;
+  bytes.replace(bytes.find(known), known.size(), "a ORDER BY a ");
+  write_bytes(copy, bytes);
+  for (const fs::path& to : {file, folder / "new.db"}) {
+    const Outcome outcome = run({"restore", to, copy});
+    EXPECT_EQ(outcome.code, kExitFailure);
+    EXPECT_TRUE(mentions(outcome.err, "newer or another engine", "syntax error")) << outcome.err;
+    EXPECT_FALSE(mentions(outcome.err, "\" is damaged")) << outcome.err;
+  }
+  bytes = sound;
+  bytes[47] = 5;
+  write_bytes(copy, bytes);
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"backup", copy, folder / "new.db"}, {"restore", file, copy}, {"stats", copy}}) {
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.code, kExitFailure);
+    EXPECT_TRUE(mentions(outcome.err, "a newer or another engine has made it")) << outcome.err;
+  }
 }
 
 // With the page size that the copy has.
