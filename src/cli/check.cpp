@@ -128,10 +128,13 @@ void read_keys_of(const Snapshot& s, const std::string& table, ContentFacts& fac
     const auto known = std::ranges::find_if(facts.broken_keys, [&, &p = parent](const BrokenKeys& broken) {
       return broken.table == table && broken.parent == p;
     });
-    BrokenKeys& broken =
-        known != facts.broken_keys.end() ? *known : facts.broken_keys.emplace_back(BrokenKeys{table, parent, 0, {}});
-    ++broken.rows;
-    if (rowid && broken.first.size() < kFirstRows) broken.first.push_back(std::to_string(*rowid));
+    BrokenKeys& broken = known != facts.broken_keys.end()
+                             ? *known
+                             : facts.broken_keys.emplace_back(BrokenKeys{.table = table, .parent = parent});
+    ++broken.references;
+    if (!rowid || std::ranges::find(broken.first, std::to_string(*rowid)) != broken.first.end()) continue;
+    broken.has_more = broken.first.size() == kFirstRows;
+    if (!broken.has_more) broken.first.push_back(std::to_string(*rowid));
   }
 }
 
@@ -160,6 +163,10 @@ void read_indexes_of(const Snapshot& s, const std::string& table, ContentFacts& 
                      .is_unique = is_unique,
                      .is_partial = is_partial,
                      .is_made_by_constraint = origin != "c"};
+    index.is_named = s.query_one<bool>(
+        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type IN ('view', 'trigger') AND sql LIKE '%INDEXED%BY%' "
+        "AND instr(lower(sql), lower(?)) > 0)",
+        name);
     using Column = std::tuple<std::optional<std::string>, bool, std::string>;
     for (const auto& [column, is_descending, collation] :
          s.query<Column>("SELECT name, \"desc\", coll FROM pragma_index_xinfo(?) WHERE key = 1 ORDER BY seqno", name)) {

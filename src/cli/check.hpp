@@ -74,6 +74,7 @@ struct IndexFacts {
   bool is_unique = false;
   bool is_partial = false;
   bool is_made_by_constraint = false;  // it cannot be dropped
+  bool is_named = false;               // by a view or a trigger, INDEXED BY: nor can it then
 };
 
 struct UnknownKeys {
@@ -84,8 +85,9 @@ struct UnknownKeys {
 struct BrokenKeys {
   std::string table;
   std::string parent;
-  std::uint64_t rows = 0;
+  std::uint64_t references = 0;      // a row with two keys can have two
   std::vector<std::string> first{};  // rowids of some, where the table has any
+  bool has_more = false;             // rows than these
 };
 
 // What is inside.

@@ -112,14 +112,14 @@ CheckFinding judge_access(std::uint32_t mode) {
             kAccess,
             fmt::format("every user of this computer can change it (mode {:03o})", mode),
             {},
-            "chmod o-rwx"};
+            "chmod o-rwx FILE"};
   }
   if ((mode & kOthersRead) != 0) {
     return {Judgement::notable,
             kAccess,
             fmt::format("every user of this computer can read it (mode {:03o})", mode),
             {},
-            "chmod o-rwx, if what is in it is private"};
+            "chmod o-rwx FILE, if what is in it is private"};
   }
   return {Judgement::ok, kAccess, fmt::format("other users cannot read it (mode {:03o})", mode)};
 }
@@ -263,20 +263,20 @@ std::vector<std::string> describe_all(const std::vector<SchemaFault>& faults, Sc
 CheckFinding judge_keys(const ContentFacts& facts) {
   std::vector<std::string> details;
   std::vector<std::string> advice;
-  std::uint64_t rows = 0;
+  std::uint64_t references = 0;
   for (const BrokenKeys& broken : facts.broken_keys) {
-    rows += broken.rows;
-    std::string line = fmt::format("{} of {} to {}", broken.rows, broken.table, broken.parent);
+    references += broken.references;
+    std::string line = fmt::format("{} of {} to {}", broken.references, broken.table, broken.parent);
     if (!broken.first.empty()) {
-      line +=
-          fmt::format(": rowid {}{}", fmt::join(broken.first, ", "), broken.rows > broken.first.size() ? ", …" : "");
+      line += fmt::format(": rowid {}{}", fmt::join(broken.first, ", "), broken.has_more ? ", …" : "");
     }
     details.push_back(std::move(line));
   }
   std::vector<std::string> texts;
-  if (rows > 0) {
-    texts.push_back(fmt::format("{} {} to rows that are not there", rows, rows == 1 ? "refers" : "refer"));
-    advice.emplace_back("delete these rows, or add those that they refer to");
+  if (references > 0) {
+    texts.push_back(references == 1 ? "one reference is to a row that is not there"
+                                    : fmt::format("{} references are to rows that are not there", references));
+    advice.emplace_back("delete the rows with these references, or add those that they refer to");
   }
   std::vector<std::string> failing = describe_all(facts.faults, SchemaFault::Kind::foreign_key);
   for (const UnknownKeys& unknown : facts.unknown_keys) {
@@ -353,13 +353,14 @@ CheckFinding judge_indexes(const ContentFacts& facts) {
 // Whatever is found with `index` is found with `other` as well.
 bool is_doubled_by(const IndexFacts& index, const IndexFacts& other) {
   if (&index == &other || index.table != other.table || index.is_partial || other.is_partial) return false;
-  if (index.is_made_by_constraint || index.columns.size() > other.columns.size()) return false;
+  if (index.is_made_by_constraint || index.is_named || index.columns.size() > other.columns.size()) return false;
   if (std::ranges::count(index.columns, std::string()) > 0) return false;
   if (!std::equal(index.columns.begin(), index.columns.end(), other.columns.begin())) return false;
   const bool is_equal = index.columns.size() == other.columns.size();
   if (index.is_unique && !(is_equal && other.is_unique)) return false;
   // Of two that are alike, one stays.
-  const bool is_mutual = is_equal && index.is_unique == other.is_unique && !other.is_made_by_constraint;
+  const bool is_mutual =
+      is_equal && index.is_unique == other.is_unique && !other.is_made_by_constraint && !other.is_named;
   return !is_mutual || other.name < index.name;
 }
 

@@ -10,15 +10,25 @@ namespace {
 
 bool begins_character(char c) { return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U; }
 
+// How many bytes of UTF-8 there control a terminal, or the direction of what it shows; 0: none.
+std::size_t control_at(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+  const auto is_within = [](unsigned number, unsigned low, unsigned high) { return number >= low && number <= high; };
+  if (byte(0) < 0x20 || byte(0) == 0x7f) return 1;
+  if (byte(0) == 0xc2 && is_within(byte(1), 0x80, 0x9f)) return 2;  // U+0080 to U+009F
+  if (byte(0) == 0xd8 && byte(1) == 0x9c) return 2;                 // U+061C
+  if (byte(0) != 0xe2) return 0;
+  // U+200E, U+200F, and U+2028 to U+202E, with the ends of lines and paragraphs
+  if (byte(1) == 0x80 && (is_within(byte(2), 0x8e, 0x8f) || is_within(byte(2), 0xa8, 0xae))) return 3;
+  return byte(1) == 0x81 && is_within(byte(2), 0xa6, 0xa9) ? 3 : 0;  // U+2066 to U+2069
+}
+
 std::string without_controls(std::string_view text, std::string_view kept) {
   std::string shown;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    // U+0080 to U+009F control a terminal as well.
-    const bool is_control = (byte < 0x20 && kept.find(text[i]) == std::string_view::npos) || byte == 0x7f ||
-                            (byte == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0);
-    if (is_control && byte == 0xc2) ++i;
-    shown += is_control ? '?' : text[i];
+  for (std::size_t i = 0; i < text.size();) {
+    const std::size_t control = kept.find(text[i]) == std::string_view::npos ? control_at(text.substr(i)) : 0;
+    shown += control > 0 ? '?' : text[i];
+    i += std::max<std::size_t>(control, 1);
   }
   return shown;
 }

@@ -220,9 +220,9 @@ TEST(CheckJudgement, OfARefusal) {
 
 TEST(CheckJudgement, CountsBrokenKeysByTableAndNamesTheFirst) {
   ContentFacts facts{.page_size = 4096,
-                     .broken_keys = {{"note", "author", 5, {"1", "2", "3"}}, {"tag", "note", 1, {}}}};
+                     .broken_keys = {{"note", "author", 5, {"1", "2", "3"}, true}, {"tag", "note", 1, {}}}};
   const CheckFinding finding = about(judge_contents(facts), "foreign keys");
-  EXPECT_EQ(finding.text, "6 refer to rows that are not there");
+  EXPECT_EQ(finding.text, "6 references are to rows that are not there");
   EXPECT_EQ(finding.details, (std::vector<std::string>{"5 of note to author: rowid 1, 2, 3, …", "1 of tag to note"}));
 }
 
@@ -248,6 +248,12 @@ TEST(CheckJudgement, FindsIndexesThatOthersDouble) {
   special = {index("a", {"x"}, true), index("b", {"x"}, true)};
   special[0].is_made_by_constraint = true;
   EXPECT_EQ(find_doubled(special), (Doubled{{"b", "a"}}));
+  special = {index("a", {"x"}), index("b", {"x", "y"})};
+  special[0].is_named = true;
+  EXPECT_EQ(find_doubled(special), Doubled()) << "a view names it";
+  special = {index("a", {"x"}), index("b", {"x"})};
+  special[1].is_named = true;
+  EXPECT_EQ(find_doubled(special), (Doubled{{"a", "b"}}));
   special = {index("a", {"x"}), index("b", {"x"})};
   special[1].table = "other";
   EXPECT_EQ(find_doubled(special), Doubled());
@@ -415,6 +421,14 @@ TEST_F(Check, CountsRowsThatReferToNothing) {
   outcome = check();
   EXPECT_EQ(outcome.code, kExitFindings);
   EXPECT_TRUE(mentions(unwrapped(outcome.out), "2 of tag to note: rowid 2, 3")) << outcome.out;
+  {
+    ForeignConnection other(file);
+    other.ask("CREATE TABLE pair (a INTEGER REFERENCES note, b INTEGER REFERENCES note)");
+    other.ask("INSERT INTO pair VALUES (7777, 8888)");
+  }
+  outcome = check();
+  EXPECT_TRUE(mentions(unwrapped(outcome.out), "4 references are to rows that are not there")) << outcome.out;
+  EXPECT_TRUE(mentions(unwrapped(outcome.out), "2 of pair to note: rowid 1 ")) << outcome.out;
 }
 
 TEST_F(Check, GoesOnAfterAKeyThatFitsNothing) {
@@ -687,6 +701,28 @@ TEST_F(Check, NamesASuperfluousIndex) {
   EXPECT_TRUE(mentions(outcome.out, "by_title: note_title does the same")) << outcome.out;
   EXPECT_TRUE(mentions(outcome.out, "DROP INDEX \"by_title\"")) << outcome.out;
   EXPECT_TRUE(mentions(outcome.out, "one thing is worth knowing")) << outcome.out;
+}
+
+TEST_F(Check, LeavesAnIndexAloneThatAViewNames) {
+  {
+    ForeignConnection other(file);
+    other.ask("CREATE INDEX by_title ON note (title)");
+    other.ask("CREATE VIEW titles AS SELECT title FROM note INDEXED BY by_title");
+    other.ask("CREATE VIEW named AS SELECT title FROM note INDEXED BY note_title");
+  }
+  const Outcome outcome = check();
+  EXPECT_FALSE(mentions(outcome.out, "DROP INDEX")) << outcome.out;
+}
+
+TEST_F(Check, TellsOfDamageALineEachAndTenOfThem) {
+  std::string bytes = bytes_of(file);
+  for (std::size_t at = 8 * 4096 + 8; at + 4096 < bytes.size(); at += 4096) bytes.replace(at, 40, 40, '\x5a');
+  write_bytes(file, bytes);
+  const Outcome outcome = check();
+  EXPECT_TRUE(mentions(outcome.out, "integrity_check found damage")) << outcome.out;
+  EXPECT_TRUE(mentions(outcome.out, "- and ")) << outcome.out;
+  EXPECT_FALSE(mentions(outcome.out, "?")) << outcome.out;
+  EXPECT_FALSE(mentions(outcome.out, "*** in database")) << outcome.out;
 }
 
 TEST_F(Check, TellsAllInJsonAlone) {

@@ -17,6 +17,13 @@ TEST(Screen, ShowsNoControlCharacters) {
   EXPECT_EQ(printable("a\xc2\x9b"
                       "2J"),
             "a?2J");  // one that UTF-8 spells in two bytes
+  EXPECT_EQ(printable("a\xe2\x80\xae"
+                      "b\xe2\x81\xa6"
+                      "c\xd8\x9c"
+                      "d\xe2\x80\xa8"
+                      "e\xe2\x80\x8f"),
+            "a?b?c?d?e?");  // they change the direction of what follows, or end a line
+  EXPECT_EQ(printable("\xe2\x80\xa6 \xe2\x80"), "\xe2\x80\xa6 \xe2\x80");
 }
 
 TEST(Screen, FitsTextIntoColumnsByCharacters) {
