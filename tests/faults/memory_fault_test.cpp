@@ -535,7 +535,7 @@ TEST(ConnectionsToAMemoryStore, OpenWithoutWaitingWhileOthersClose) {
   FaultyStore store;
   const std::unique_ptr<Connection> writer = store.open(Role::writer);
   execute(*writer, "CREATE TABLE note (id INTEGER PRIMARY KEY, body TEXT)");
-  std::unique_ptr<Connection> closing = store.open(Role::reader);
+  std::unique_ptr<Connection> closing = store.open(Role::checkpointer);
   rows_of(*closing);
   std::unique_ptr<Connection> opened;
   bool has_tried = false;
