@@ -368,7 +368,9 @@ TEST_F(Check, NeverWaitsForWhatIsNoFile) {
     EXPECT_EQ(outcome.err, "sqlane: cannot open \"" + path.string() + "\": it is not a regular file\n");
   }
   ASSERT_EQ(::mkfifo(beside(file, "-wal").c_str(), 0600), 0);
-  EXPECT_EQ(run({"check", file}).code, kExitSuccess);
+  const Outcome outcome = run({"check", file});
+  EXPECT_EQ(outcome.code, kExitFailure);
+  EXPECT_TRUE(mentions(outcome.err, "app.db-wal\" is not a regular file")) << outcome.err;
 }
 
 TEST_F(Check, SaysOfAFileThatItMayNotReadNoMore) {
