@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$1"
 marks='foreign_process\.hpp|forked_child\.hpp|\bfork\(|\bpopen\(|(EXPECT|ASSERT)_(EXIT|DEATH)|\b(_exit|abort)\(|::kill\('
-marks+='|\bconfigure_process\(|\bsetrlimit\(|\bsetenv\('
+marks+='|\bconfigure_process\(|\bsetrlimit\(|\bpthread_setattr_default_np\(|\bsetenv\('
 marks+='|\bFileCall::map\b' # a process remembers where files could be mapped
 
 sources=0
