@@ -271,9 +271,7 @@ void Connection::switch_to_wal() {
       if (mode != "wal") {
         throw IoError("the file system does not support write-ahead logging (journal mode " + mode + ")");
       }
-      // SQLite opens the log with the next read. And where an empty file could not
-      // be written to, it has answered "wal" all the same.
-      run_or_fail(Control::pin);
+      run_or_fail(Control::pin);  // SQLite opens the log with the next read
       if (pragma("PRAGMA journal_mode") != "wal") throw IoError("it could not be switched to write-ahead logging");
       return;
     } catch (const BusyError&) {
@@ -375,8 +373,8 @@ std::string Connection::pragma(const char* sql) {
     if (code == SQLITE_ROW) {
       const unsigned char* text = sqlite3_column_text(statement, 0);
       if (text != nullptr) value = reinterpret_cast<const char*>(text);
-      code = SQLITE_DONE;
     }
+    while (code == SQLITE_ROW) code = sqlite3_step(statement);  // it can fail after it has answered
   }
   Failure failure;
   if (code != SQLITE_DONE) {
