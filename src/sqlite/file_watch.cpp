@@ -3,6 +3,7 @@
 #include <array>
 #include <cerrno>
 #include <fcntl.h>
+#include <new>
 #include <sqlite3.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -56,6 +57,10 @@ std::string unreachable(const std::string& file, int error) {
          "): is its disk still there?";
 }
 
+std::string written_over(const std::string& file) {
+  return "the file " + file + " was written over by another program while it was open";
+}
+
 bool is_missing(const FileState& state) { return state.error == ENOENT || state.error == ENOTDIR; }
 
 }  // namespace
@@ -97,7 +102,7 @@ void FileWatch::join(sqlite3* connection, Logs logs) {
   if (open_ == 0) {
     log_.reset();
     index_.reset();
-    is_cut_ = false;
+    lasting_.reset();
   }
   learn_side_files(state_of(log_name_));
   // SQLite compares what it has open with what is there: so the names tell of this connection too.
@@ -119,14 +124,14 @@ void FileWatch::join(sqlite3* connection, Logs logs) {
 }
 
 void FileWatch::leave(sqlite3* connection) noexcept {
+  const MutexLock lock(mutex_);
+  bool is_lost = true;
   try {
-    const MutexLock lock(mutex_);
-    const bool is_lost = (known_ ? look(connection) : look_at_names()).loss != Loss::none;
-    --open_;
-    if (!is_lost) return;
-  } catch (const std::exception&) {  // no memory for a reason: better a log too many than one too few
+    is_lost = (known_ ? look(connection) : look_at_names()).loss != Loss::none;
+  } catch (const std::bad_alloc&) {  // for a reason: better a log too many than one too few
   }
-  sqlite3_db_config(connection, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  --open_;
+  if (is_lost) sqlite3_db_config(connection, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
 }
 
 void FileWatch::expect_reachable(sqlite3* connection) {
@@ -140,12 +145,7 @@ void FileWatch::expect_readable() {
   if (loss() != Loss::database) return;
   const FileState now = state_of(database_);
   Verdict verdict = look_at_database(now);
-  // That it was written over is not to be seen without a connection; but that it still looks so.
-  if (verdict.loss == Loss::none && known_ && has_exact_times_ &&
-      (now.size != known_->size || now.changed != known_->changed)) {
-    verdict = {Loss::database,
-               "the file " + quoted(database_) + " was written over by another program while it was open"};
-  }
+  if (verdict.loss == Loss::none && lasting_) verdict = *lasting_;
   conclude(verdict);
 }
 
@@ -156,7 +156,11 @@ bool FileWatch::has_whole_log(sqlite3* connection) noexcept {
     if (!position || !size || *size >= position->bytes()) return true;
     if (log_position(connection) != position) continue;  // another process has emptied it meanwhile
     const MutexLock lock(mutex_);
-    is_cut_ = true;
+    try {
+      lasting_ = cut();
+    } catch (const std::bad_alloc&) {
+      lasting_ = Verdict{Loss::log, {}};
+    }
     loss_ = Loss::log;
     return false;
   }
@@ -205,6 +209,7 @@ FileWatch::Verdict FileWatch::look_at_log(const FileState& now) const {
 FileWatch::Verdict FileWatch::look_at_names() const {
   Verdict verdict = look_at_database(state_of(database_));
   if (verdict.loss == Loss::none && open_ > 0) verdict = look_at_log(state_of(log_name_));
+  if (verdict.loss == Loss::none && open_ > 0 && lasting_) return *lasting_;
   return verdict;
 }
 
@@ -218,20 +223,32 @@ FileWatch::Verdict FileWatch::look(sqlite3* connection) {
   learn_side_files(log);  // SQLite makes those of a new database with its first commit
   verdict = look_at_log(log);
   if (verdict.loss != Loss::none) return verdict;
+  if (lasting_) return *lasting_;
   for (int i = 1; position && log_ && log.size < position->bytes() && i < kTries; ++i) {
     const std::optional<LogPosition> later = log_position(connection);
-    if (later == position) is_cut_ = true;
-    if (is_cut_) break;
+    if (later == position) {
+      lasting_ = cut();
+      return *lasting_;
+    }
     position = later;
     now = state_of(database_);
     log = state_of(log_name_);
   }
-  if (is_cut_) return {Loss::log, "the write-ahead log " + quoted(log_name_) + " was cut short while it was open"};
   if (known_ && !explains(position, now)) {
-    return {Loss::database, "the file " + quoted(database_) + " was written over by another program while it was open"};
+    // A checkpoint of another process can have begun since the index was read.
+    const std::optional<LogPosition> later = log_position(connection);
+    if (later == position) {
+      lasting_ = {Loss::database, written_over(quoted(database_))};
+      return *lasting_;
+    }
+    position = later;
   }
   if (known_) known_ = {.log = position, .size = now.size, .changed = now.changed};
   return {};
+}
+
+FileWatch::Verdict FileWatch::cut() const {
+  return {Loss::log, "the write-ahead log " + quoted(log_name_) + " was cut short while it was open"};
 }
 
 // Whether checkpoints alone can have changed the database since the last look.

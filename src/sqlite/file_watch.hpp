@@ -121,6 +121,7 @@ class FileWatch {
   [[nodiscard]] Verdict look_at_log(const FileState& now) const SQLANE_REQUIRES(mutex_);
   [[nodiscard]] Verdict look_at_names() const SQLANE_REQUIRES(mutex_);
   [[nodiscard]] Verdict look(sqlite3* connection) SQLANE_REQUIRES(mutex_);
+  [[nodiscard]] Verdict cut() const;
   [[nodiscard]] bool explains(const std::optional<LogPosition>& position, const FileState& now) const
       SQLANE_REQUIRES(mutex_);
   void conclude(const Verdict& verdict) SQLANE_REQUIRES(mutex_);
@@ -139,8 +140,8 @@ class FileWatch {
   std::optional<FileState> log_ SQLANE_GUARDED_BY(mutex_);
   std::optional<FileState> index_ SQLANE_GUARDED_BY(mutex_);  // of the log; in a file for Locking::shared
   std::optional<Content> known_ SQLANE_GUARDED_BY(mutex_);
+  std::optional<Verdict> lasting_ SQLANE_GUARDED_BY(mutex_);  // what the names do not tell
   int open_ SQLANE_GUARDED_BY(mutex_) = 0;
-  bool is_cut_ SQLANE_GUARDED_BY(mutex_) = false;  // the log was, as the newest commit hook found
 };
 
 }  // namespace sqlane::detail
