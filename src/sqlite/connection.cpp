@@ -920,6 +920,7 @@ Failure Connection::failure_of(int code, std::string_view sql) const {
 SystemCause Connection::name_cause(Failure& failure) const {
   if (settings_.is_memory()) return {};
   SystemCause cause = cause_of(failure.extended_code, system_error_of(handle(), failure.extended_code));
+  if (cause.wrote_nothing && pads_commits(handle())) cause.wrote_nothing = false;
   failure.kind = cause.kind;
   failure.message += cause.words;
   if (cause.kind == ErrorKind::io) failure.extended_code = SQLITE_IOERR_CORRUPTFS;

@@ -102,6 +102,7 @@ void FileWatch::join(sqlite3* connection, Logs logs) {
   if (open_ == 0) {
     log_.reset();
     index_.reset();
+    known_.reset();
     lasting_.reset();
   }
   learn_side_files(state_of(log_name_));
@@ -115,7 +116,7 @@ void FileWatch::join(sqlite3* connection, Logs logs) {
   }
   if (verdict.loss != Loss::none) sqlite3_db_config(connection, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   conclude(verdict);
-  if (logs == Logs::written && (open_ == 0 || !known_)) {
+  if (logs == Logs::written && !known_) {
     const std::optional<LogPosition> position = log_position(connection);
     const FileState now = state_of(database_);
     known_ = {.log = position, .size = now.size, .changed = now.changed};

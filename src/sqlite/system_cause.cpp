@@ -102,6 +102,13 @@ int system_error_of(sqlite3* connection, int code) noexcept {
   return primary == SQLITE_CORRUPT ? 0 : sqlite3_system_errno(connection);
 }
 
+bool pads_commits(sqlite3* connection) noexcept {
+  sqlite3_file* file = nullptr;
+  if (sqlite3_file_control(connection, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK) return true;
+  if (file == nullptr || file->pMethods == nullptr) return true;
+  return (file->pMethods->xDeviceCharacteristics(file) & SQLITE_IOCAP_POWERSAFE_OVERWRITE) == 0;
+}
+
 std::string name_full_folder(const std::string& database) {
   const std::filesystem::path folder = std::filesystem::path(database).parent_path();
   if (!has_room(folder)) return "; there is no room left in \"" + folder.string() + "\"";

@@ -23,6 +23,10 @@ struct SystemCause {
 // errno of the connection's newest failure on its files; 0 where it is unknown.
 [[nodiscard]] int system_error_of(sqlite3* connection, int code) noexcept;
 
+// Whether SQLite writes on after the end of a commit, up to the end of a disk's sector: a commit that found no room can
+// be complete then. https://sqlite.org/psow.html
+[[nodiscard]] bool pads_commits(sqlite3* connection) noexcept;
+
 // What ran out of room on SQLITE_FULL, as "; …": the folder of the database, or that for temporary files, which
 // sorting, VACUUM and CREATE INDEX write to. Empty where both have room: the limit is the database's own.
 [[nodiscard]] std::string name_full_folder(const std::string& database);

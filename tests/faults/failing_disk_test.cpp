@@ -181,6 +181,19 @@ TEST(SystemCauses, OfFullDisksAreKnownByTheirErrno) {
   EXPECT_EQ(cause_of(SQLITE_CONSTRAINT, EIO).words, "");
 }
 
+// A disk that may harm the neighbours of what it writes is told so by a parameter of its URI.
+TEST(SystemCauses, TellWhoWritesOnAfterTheEndOfACommit) {
+  const TemporaryFolder folder;
+  for (const bool pads : {false, true}) {
+    const std::string name = "file:" + (folder / "app.db").string() + (pads ? "?psow=0" : "?psow=1");
+    sqlite3* connection = nullptr;
+    constexpr int kFlags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI;
+    ASSERT_EQ(sqlite3_open_v2(name.c_str(), &connection, kFlags, nullptr), SQLITE_OK);
+    EXPECT_EQ(detail::pads_commits(connection), pads);
+    sqlite3_close(connection);
+  }
+}
+
 // A file system without blocks has no room.
 TEST(SystemCauses, NameTheFolderThatIsFull) {
   EXPECT_TRUE(detail::name_full_folder("/proc/app.db").find("\"/proc\"") != std::string::npos);
