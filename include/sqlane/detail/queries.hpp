@@ -66,7 +66,7 @@ class VacuumScope {
   VacuumScope(const VacuumScope&) = delete;
   VacuumScope& operator=(const VacuumScope&) = delete;
 
-  // To be called after it. Throws IoError when the database that it has written to is no longer at its path.
+  // After the VACUUM: throws IoError when the database that was written to is no longer at its path.
   void expect_reachable() const;
 
  private:
