@@ -12,8 +12,9 @@
 #include "support/expect_error.hpp"
 #include "support/temporary_folder.hpp"
 
-// Whoever waits in a ring hears it at once: with an hour to wait, a ring that
-// is overlooked shows as a test that hangs.
+// A thread that waits in a ring hears it at once: with an hour to wait, a ring
+// that is overlooked shows as a test that hangs. A batch has an hour as well, so
+// that none ends early because its thread had to wait for a processor.
 
 namespace sqlane {
 namespace {
@@ -26,7 +27,10 @@ class WaitingRing : public ::testing::Test {
   [[nodiscard]] Database open(const std::string& name, std::size_t readers = 2) const {
     Database db = Database::open(
         folder_ / name,
-        {.readers = readers, .durability = Durability::normal, .acquire_timeout = std::chrono::hours(1)});
+        {.readers = readers,
+         .durability = Durability::normal,
+         .acquire_timeout = std::chrono::hours(1),
+         .batch = {.run_time = std::chrono::hours(1)}});
     db.execute("CREATE TABLE t (a)");
     return db;
   }
