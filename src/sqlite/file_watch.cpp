@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <system_error>
+#include <unistd.h>
 #include <utility>
 #if defined(__linux__)
 #include <sys/vfs.h>
@@ -21,33 +22,67 @@ namespace {
 constexpr std::int64_t kNanoseconds = 1'000'000'000;
 constexpr int kTries = 3;  // of comparing a log with its index, both of which another process can change
 
+FileIdentity identity_of(const struct stat& status) noexcept {
+  return {.device = static_cast<std::uint64_t>(status.st_dev), .inode = static_cast<std::uint64_t>(status.st_ino)};
+}
+
 FileState state_by_stat(const std::filesystem::path& path) noexcept {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) return {.error = errno};
-  return {.identity = {.device = static_cast<std::uint64_t>(status.st_dev),
-                       .inode = static_cast<std::uint64_t>(status.st_ino)},
+  return {.identity = identity_of(status),
           .size = static_cast<std::uint64_t>(status.st_size),
-          .changed = status.st_mtim.tv_sec * kNanoseconds + status.st_mtim.tv_nsec};
+          .changed = status.st_mtim.tv_sec * kNanoseconds + status.st_mtim.tv_nsec,
+          .touched = status.st_ctim.tv_sec * kNanoseconds + status.st_ctim.tv_nsec};
 }
 
-// Times that change with each change of the content, at once and by nothing else.
-bool has_exact_times([[maybe_unused]] const std::filesystem::path& path) noexcept {
+// What the time stamps of a file system can be taken for.
+struct TimeStamps {
+  bool are_exact = false;      // they change with each change of a file, at once, and by nothing else
+  bool tell_of_names = false;  // one of them with each change of the file's names as well
+};
+
+TimeStamps time_stamps_at([[maybe_unused]] const std::filesystem::path& path) noexcept {
 #if defined(__linux__)
+  constexpr long kZfs = 0x2fc12fc1;
   constexpr std::array<long, 6> kLocal{
       0xef53,      // ext2, ext3, ext4
       0x58465342,  // xfs
       0x9123683e,  // btrfs
       0x01021994,  // tmpfs
       0xf2f52010,  // f2fs
-      0x2fc12fc1,  // zfs
+      kZfs,
   };
   struct statfs info {};
-  if (::statfs(path.c_str(), &info) != 0) return false;
+  if (::statfs(path.c_str(), &info) != 0) return {};
   for (const long local : kLocal) {
-    if (static_cast<long>(info.f_type) == local) return true;
+    if (static_cast<long>(info.f_type) == local) return {.are_exact = true, .tell_of_names = local != kZfs};
   }
 #endif
-  return false;
+  return {};
+}
+
+// A descriptor that holds no data, so that closing it drops none of SQLite's locks; -1 where there is none.
+int descriptor_for_stat([[maybe_unused]] const std::filesystem::path& path,
+                        [[maybe_unused]] const FileState& expected) noexcept {
+#if defined(O_PATH)
+  if (!time_stamps_at(path).tell_of_names) return -1;
+  const int descriptor = ::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  struct stat status {};
+  if (descriptor >= 0 && ::fstat(descriptor, &status) == 0 && identity_of(status) == expected.identity) {
+    return descriptor;
+  }
+  if (descriptor >= 0) ::close(descriptor);
+#endif
+  return -1;
+}
+
+// What a change of a file from now on would be stamped with, or less.
+std::int64_t time_of_stamps() noexcept {
+#if defined(CLOCK_REALTIME_COARSE)
+  struct timespec now {};
+  if (::clock_gettime(CLOCK_REALTIME_COARSE, &now) == 0) return now.tv_sec * kNanoseconds + now.tv_nsec;
+#endif
+  return 0;
 }
 
 std::string quoted(const std::filesystem::path& path) { return "\"" + path.string() + "\""; }
@@ -68,13 +103,14 @@ bool is_missing(const FileState& state) { return state.error == ENOENT || state.
 FileState state_of(const std::filesystem::path& path) noexcept {
 #if defined(STATX_MNT_ID)
   struct statx status {};
-  if (::statx(AT_FDCWD, path.c_str(), AT_STATX_SYNC_AS_STAT, STATX_INO | STATX_SIZE | STATX_MTIME | STATX_MNT_ID,
-              &status) == 0) {
+  if (::statx(AT_FDCWD, path.c_str(), AT_STATX_SYNC_AS_STAT,
+              STATX_INO | STATX_SIZE | STATX_MTIME | STATX_CTIME | STATX_MNT_ID, &status) == 0) {
     return {
         .identity = {.device = ::gnu_dev_makedev(status.stx_dev_major, status.stx_dev_minor), .inode = status.stx_ino},
         .mount = (status.stx_mask & STATX_MNT_ID) != 0 ? status.stx_mnt_id : 0,
         .size = status.stx_size,
-        .changed = status.stx_mtime.tv_sec * kNanoseconds + status.stx_mtime.tv_nsec};
+        .changed = status.stx_mtime.tv_sec * kNanoseconds + status.stx_mtime.tv_nsec,
+        .touched = status.stx_ctime.tv_sec * kNanoseconds + status.stx_ctime.tv_nsec};
   }
   if (errno != ENOSYS && errno != EPERM) return {.error = errno};  // a kernel, or a sandbox, without that call
 #endif
@@ -85,11 +121,16 @@ FileWatch::FileWatch(std::filesystem::path database)
     : database_(std::move(database)),
       log_name_(database_.string() + "-wal"),
       index_name_(database_.string() + "-shm"),
-      has_exact_times_(has_exact_times(database_)),
-      identity_(state_of(database_)) {
+      has_exact_times_(time_stamps_at(database_).are_exact),
+      identity_(state_of(database_)),
+      descriptor_(descriptor_for_stat(database_, identity_)) {
   if (identity_.error == 0) return;
   throw OpenError("cannot open " + quoted(database_) + ": " + std::generic_category().message(identity_.error),
                   {.database = database_.string()});
+}
+
+FileWatch::~FileWatch() {
+  if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 void FileWatch::expect_openable() {
@@ -176,6 +217,19 @@ void FileWatch::learn_content(sqlite3* connection) noexcept {
   known_ = {.log = position, .size = now.size, .changed = now.changed};
 }
 
+FileState FileWatch::find_database() noexcept {
+  struct stat status {};
+  if (found_ && log_ && ::fstat(descriptor_, &status) == 0 && status.st_nlink == 1 &&
+      status.st_ctim.tv_sec * kNanoseconds + status.st_ctim.tv_nsec == found_->touched) {
+    return *found_;
+  }
+  const std::int64_t before = time_of_stamps();
+  const FileState now = state_of(database_);
+  found_.reset();
+  if (descriptor_ >= 0 && now.is_same_file(identity_) && now.touched < before) found_ = now;
+  return now;
+}
+
 void FileWatch::learn_side_files(const FileState& log) {
   if (log_ || log.error != 0) return;
   log_ = log;
@@ -189,8 +243,8 @@ bool FileWatch::has_side_files_here() noexcept {
 }
 
 FileWatch::Verdict FileWatch::look_at_database(const FileState& now) const {
-  const std::string file = quoted(database_);
   if (now.is_same_file(identity_)) return {};
+  const std::string file = quoted(database_);
   if (is_missing(now)) return {Loss::database, "the file " + file + " was moved or deleted while it was open"};
   if (now.error != 0) return {Loss::database, unreachable(file, now.error)};
   if (now.identity == identity_.identity) {
@@ -200,8 +254,8 @@ FileWatch::Verdict FileWatch::look_at_database(const FileState& now) const {
 }
 
 FileWatch::Verdict FileWatch::look_at_log(const FileState& now) const {
-  const std::string file = quoted(log_name_);
   if (!log_ || now.is_same_file(*log_)) return {};
+  const std::string file = quoted(log_name_);
   if (is_missing(now)) return {Loss::log, "the write-ahead log " + file + " was moved or deleted while it was open"};
   if (now.error != 0) return {Loss::log, unreachable(file, now.error)};
   return {Loss::log, "the write-ahead log " + file + " was replaced by another file while it was open"};
@@ -217,13 +271,13 @@ FileWatch::Verdict FileWatch::look_at_names() const {
 FileWatch::Verdict FileWatch::look(sqlite3* connection) {
   // The index before the files: what it says is in them by then.
   std::optional<LogPosition> position = log_position(connection);
-  FileState now = state_of(database_);
+  FileState now = find_database();
   Verdict verdict = look_at_database(now);
   if (verdict.loss != Loss::none) return verdict;
   FileState log = state_of(log_name_);
   learn_side_files(log);  // SQLite makes those of a new database with its first commit
   verdict = look_at_log(log);
-  if (verdict.loss != Loss::none) return verdict;
+  if (verdict.loss != Loss::none) return look_at_names();  // with the database's name, what holds both can be gone
   if (lasting_) return *lasting_;
   for (int i = 1; position && log_ && log.size < position->bytes() && i < kTries; ++i) {
     const std::optional<LogPosition> later = log_position(connection);
@@ -232,7 +286,7 @@ FileWatch::Verdict FileWatch::look(sqlite3* connection) {
       return *lasting_;
     }
     position = later;
-    now = state_of(database_);
+    now = find_database();
     log = state_of(log_name_);
   }
   if (known_ && !explains(position, now)) {

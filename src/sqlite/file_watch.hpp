@@ -20,6 +20,7 @@ struct FileState {
   std::uint64_t mount = 0;   // another one after its file system was mounted again; 0 where the system does not tell
   std::uint64_t size = 0;    // in bytes
   std::int64_t changed = 0;  // nanoseconds: when its content changed
+  std::int64_t touched = 0;  // nanoseconds: when that, its names or anything else about it changed
   int error = 0;             // errno, where nothing of the above is known
 
   // Whether it is one file still, whatever is in it by now.
@@ -56,12 +57,18 @@ struct FileState {
 //     and nothing behind a hole is found after a crash.
 //  4. The database's content changes by checkpoints alone. One that runs, or has
 //     run, is seen in the index; known_ is the state that the last look explained.
+//  5. A name is looked up from the root, which costs three times what a descriptor
+//     does. So the database is asked by one first, where the file system touches
+//     a file that is renamed or deleted: as long as it was not touched after the
+//     last look by its name, that look stands. A file touched within the tick of
+//     the clock of that look is looked up again. Directories above it are seen by
+//     the log, which is looked up each time.
 //
-// What is left: a file that is exchanged twice within a few microseconds; a log
-// that is cut between the hook and the writing of a commit; a content that is
-// written over while a checkpoint runs, or within one tick of the file system's
-// clock. File systems whose times are not known to be exact are not asked for
-// changes of the content.
+// What is left: a file that is exchanged twice within a few microseconds; another
+// one that is mounted over the database alone; a log that is cut between the hook
+// and the writing of a commit; a content that is written over while a checkpoint
+// runs, or within one tick of the file system's clock. File systems whose times
+// are not known to be exact are not asked for changes of the content.
 //
 // For any thread.
 class FileWatch {
@@ -73,6 +80,7 @@ class FileWatch {
   explicit FileWatch(std::filesystem::path database);
   FileWatch(const FileWatch&) = delete;
   FileWatch& operator=(const FileWatch&) = delete;
+  ~FileWatch();
 
   [[nodiscard]] FileIdentity identity() SQLANE_EXCLUDES(mutex_) {
     const MutexLock lock(mutex_);
@@ -116,6 +124,7 @@ class FileWatch {
     std::int64_t changed = 0;
   };
 
+  [[nodiscard]] FileState find_database() noexcept SQLANE_REQUIRES(mutex_);
   void learn_side_files(const FileState& log) SQLANE_REQUIRES(mutex_);
   [[nodiscard]] Verdict look_at_database(const FileState& now) const SQLANE_REQUIRES(mutex_);
   [[nodiscard]] Verdict look_at_log(const FileState& now) const SQLANE_REQUIRES(mutex_);
@@ -137,6 +146,8 @@ class FileWatch {
 
   Mutex mutex_;
   FileState identity_ SQLANE_GUARDED_BY(mutex_);
+  int descriptor_ SQLANE_GUARDED_BY(mutex_);                  // of the database, to ask about it alone; -1: none
+  std::optional<FileState> found_ SQLANE_GUARDED_BY(mutex_);  // by its name, and not touched in the same tick
   std::optional<FileState> log_ SQLANE_GUARDED_BY(mutex_);
   std::optional<FileState> index_ SQLANE_GUARDED_BY(mutex_);  // of the log; in a file for Locking::shared
   std::optional<Content> known_ SQLANE_GUARDED_BY(mutex_);

@@ -6,6 +6,7 @@
 #include <sqlane/sqlane.hpp>
 #include <sqlite3.h>
 #include <string>
+#include <sys/stat.h>
 #include <utility>
 #include <vector>
 
@@ -52,6 +53,12 @@ void copy_over(const fs::path& from, const fs::path& path) {
 }
 
 void cut(const fs::path& file, std::uintmax_t size) { fs::resize_file(file, size); }
+
+std::pair<time_t, long> time_of_change(const fs::path& file) {
+  struct stat status {};
+  EXPECT_EQ(::stat(file.c_str(), &status), 0);
+  return {status.st_ctim.tv_sec, status.st_ctim.tv_nsec};
+}
 
 std::vector<Accident> accidents() {
   return {
@@ -108,6 +115,13 @@ class LostFile : public ::testing::TestWithParam<std::tuple<Accident, Locking>> 
   void insert() { db->execute("INSERT INTO note VALUES ('lost')"); }
   [[nodiscard]] const Accident& accident() const { return std::get<Accident>(GetParam()); }
   void happen() { accident().happen(path); }
+  // Until a change of the database from now on has another time than the last one.
+  void await_tick() const {
+    const fs::path clock = folder / "clock";
+    do {
+      write_bytes(clock, "tick");
+    } while (time_of_change(clock) <= time_of_change(path));
+  }
 
   TemporaryFolder folder;
   fs::path path = folder / "here" / "app.db";
@@ -120,6 +134,15 @@ TEST_P(LostFile, FailsTheNextWrite) {
   EXPECT_TRUE(mentions(error, path.string())) << error.what();
   EXPECT_TRUE(mentions(error, accident().said, "open it again")) << error.what();
   EXPECT_FALSE(error.is_retryable());
+}
+
+// A file that was not touched for a tick of its file system's clock is not looked up by its name each time.
+TEST_P(LostFile, FailsTheNextWriteAfterManyThatFoundItUntouched) {
+  await_tick();
+  for (int i = 0; i < 3; ++i) db->execute("INSERT INTO note VALUES ('before')");
+  happen();
+  EXPECT_TRUE(mentions(error_of<IoError>([&] { insert(); }), accident().said));
+  EXPECT_THROW(insert(), IoError);
 }
 
 TEST_P(LostFile, FailsAllWritesAfterThat) {
