@@ -25,12 +25,10 @@ using testing::mentions;
 class WaitingRing : public ::testing::Test {
  protected:
   [[nodiscard]] Database open(const std::string& name, std::size_t readers = 2) const {
-    Database db = Database::open(
-        folder_ / name,
-        {.readers = readers,
-         .durability = Durability::normal,
-         .acquire_timeout = std::chrono::hours(1),
-         .batch = {.run_time = std::chrono::hours(1)}});
+    Database db = Database::open(folder_ / name, {.readers = readers,
+                                                  .durability = Durability::normal,
+                                                  .acquire_timeout = std::chrono::hours(1),
+                                                  .batch = {.run_time = std::chrono::hours(1)}});
     db.execute("CREATE TABLE t (a)");
     return db;
   }
