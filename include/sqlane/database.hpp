@@ -211,6 +211,22 @@ class Database {
   // UsageError, and the database stays open.
   void close(CallSite site = CallSite::current());
 
+  // Goes on with the file that is now at the path, where the one that was opened,
+  // or its log, was moved, deleted, replaced, cut or written over, or its disk was
+  // taken away and came back: from then on calls fail with IoError. Does nothing
+  // while all is as it was. For all who share the database.
+  //
+  // Waits for those that write or read (up to Options::acquire_timeout, then
+  // TimeoutError naming them); calls meanwhile fail with IoError, or wait. What
+  // was committed is kept where that can be done: a log whose name alone was
+  // deleted or moved is brought into the database, with the write that failed for
+  // it. A log that belongs to another file than the one that is there now is
+  // renamed to "….db-wal.lost". Throws IoError where there is no file at the path,
+  // OpenError where it cannot be opened, BusyError while another process uses the
+  // log that is to be kept, and UsageError as for close(), and where this process
+  // has the file at the path open already. It can be called again then.
+  void reopen(CallSite site = CallSite::current());
+
   // Before close(): refuses new calls of all who share the database, fails those
   // that wait with ClosedError, and lets those that run finish. What still holds
   // the lane or a reader after `timeout` is reported, and its next statement, or

@@ -78,6 +78,15 @@ bool CheckpointGovernor::copy(Connection& writer) {
   }
 }
 
+void CheckpointGovernor::forget_log() noexcept {
+  close();
+  history_ = {};
+  written_at_last_copy_ = 0;
+  lacks_room_ = false;
+  corruption_ = nullptr;
+  is_sound_ = true;
+}
+
 bool CheckpointGovernor::wait_for_readers() { return wait_for_readers_(clock_.now() + kReaderPatience); }
 
 void CheckpointGovernor::expect_sound() const {

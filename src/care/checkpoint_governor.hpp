@@ -64,6 +64,8 @@ class CheckpointGovernor {
   [[nodiscard]] std::uint64_t checkpoints() const noexcept { return checkpoints_.value(); }
 
   void close() noexcept { checkpointer_.reset(); }
+  // close(), and what is known of the log is known of another one.
+  void forget_log() noexcept;
 
   // Copies what nobody needs in the log any more. True when that was all of it:
   // the database file alone has everything then, until the next commit.

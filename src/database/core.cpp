@@ -209,6 +209,47 @@ void Core::reopen_writer(CallSite site) noexcept {
   }
 }
 
+void Core::reopen(CallSite site) {
+  if (settings_.files == nullptr) return;  // memory cannot be lost
+  expect_closable(site);
+  const Clock::time_point end = deadline({});
+  Waiter waiter;
+  waiter.site = site;
+  lane_.hold(waiter, end);
+  FileWatch& files = *settings_.files;
+  struct Release {
+    WriterLane& lane;
+    FileWatch& files;
+    ~Release() {
+      files.give_up_anew();
+      lane.release();
+    }
+  } const release{lane_, files};
+  Writer& writer = lane_.writer();
+  const bool has_writer = writer.is_open();
+  if (has_writer ? !writer.get().has_lost_anything() : !files.has_lost_anything(nullptr)) return;
+  files.begin_anew();
+  readers_->base().core().renew(end);
+  if (has_writer) writer.get().save_log_without_a_name();
+  governor_.forget_log();
+  writer.retire();
+  if (sweep_) sweep_->dismiss();
+  files.make_room();
+  static_cast<void>(prepare_database_file(settings_.database, OpenMode::existing, settings_.locking));
+  const FileIdentity identity = identity_of(settings_.database);
+  std::shared_ptr<void> registration = registration_;
+  if (identity != files.identity()) {
+    registration = OpenDatabases::of_this_process().adopt(shared_from_this(), identity, settings_.database,
+                                                          settings_.files, settings_.locking);
+  }
+  files.start_anew(identity);
+  registration_ = std::move(registration);
+  if (sweep_) sweep_.emplace(settings_.database);
+  writer_record_->failed_commits = 0;
+  if (has_writer || options_.mode != OpenMode::read_only) static_cast<void>(writer.get());
+  if (settings_.locking == Locking::exclusive) governor_.open();
+}
+
 void Core::raise_durability(Durability durability, CallSite site) {
   if (durability == durability_ || durability != Durability::full) return;
   const Lease lease = lend_writer({}, site);

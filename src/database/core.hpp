@@ -61,6 +61,10 @@ class Core : public std::enable_shared_from_this<Core> {
   // Opens the writer unless it is open; what keeps it from being opened is told by the next write.
   void reopen_writer(CallSite site) noexcept;
 
+  // Goes on with the file that is at the path, where the one that was opened is lost. Nothing is changed if it throws
+  // before that is closed; after that, what was lost is lost still, and another call tries again.
+  void reopen(CallSite site);
+
   // The stronger durability holds for all who share it.
   void raise_durability(Durability durability, CallSite site);
 

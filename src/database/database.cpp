@@ -174,6 +174,8 @@ void Database::close(CallSite site) {
   if (core_ != nullptr && core_->is_abandoned()) core_->close();
 }
 
+void Database::reopen(CallSite site) { core().reopen(site); }
+
 const Options& Database::options() const { return core_ == nullptr ? core().options() : core_->options(); }
 
 std::optional<LaneHolder> Database::lane_holder() const { return core().lane_holder(); }

@@ -42,6 +42,25 @@ std::shared_ptr<Core> OpenDatabases::memory(const std::string& name, const Open&
   return join_or_open(memory_, name, Locking::shared, open);
 }
 
+std::shared_ptr<void> OpenDatabases::adopt(const std::shared_ptr<Core>& core, const FileIdentity& identity,
+                                           const std::filesystem::path& path, const std::shared_ptr<FileWatch>& files,
+                                           Locking locking) {
+  const std::shared_ptr<Place> place = place_of(files_, identity);
+  const MutexLock opening(place->opening);
+  if (place->open != 0) {
+    throw UsageError("this process has the file open that is now at \"" + path.string() +
+                     "\"; close that Database first");
+  }
+  place->locking = locking;
+  place->core = core;
+  {
+    const MutexLock lock(ForkGeneration::mutex());
+    place->path = path;
+    place->files = files;
+  }
+  return register_at(place);
+}
+
 void OpenDatabases::while_closed(const FileIdentity& identity, const std::function<void()>& work) {
   static_cast<void>(ForkGeneration::watch());
   const std::shared_ptr<Place> place = place_of(files_, identity);

@@ -34,6 +34,12 @@ class OpenDatabases {
   [[nodiscard]] std::shared_ptr<Core> file(const std::filesystem::path& path, Locking locking, const OpenFile& open);
   [[nodiscard]] std::shared_ptr<Core> memory(const std::string& name, const Open& open);
 
+  // For reopen(): the open database `core` goes on with another file. Throws
+  // UsageError where this process has that file open otherwise.
+  [[nodiscard]] std::shared_ptr<void> adopt(const std::shared_ptr<Core>& core, const FileIdentity& identity,
+                                            const std::filesystem::path& path, const std::shared_ptr<FileWatch>& files,
+                                            Locking locking);
+
   // Does something with a file that is not open here, and is not opened meanwhile.
   // Throws UsageError when it is open.
   void while_closed(const FileIdentity& identity, const std::function<void()>& work);

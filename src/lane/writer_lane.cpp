@@ -55,6 +55,12 @@ Connection& WriterLane::acquire(Waiter& waiter, Clock::time_point deadline, std:
   }
 }
 
+void WriterLane::hold(Waiter& waiter, Clock::time_point deadline) {
+  enter(waiter, deadline, {});
+  if (waiter.error != nullptr) std::rethrow_exception(waiter.error);
+  HeldHere::add();
+}
+
 void WriterLane::release() noexcept {
   HeldHere::remove();
   writer_.tidy();

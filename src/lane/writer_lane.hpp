@@ -100,6 +100,10 @@ class WriterLane final : public Waitable {
   // Throws likewise, or what opening the writer throws.
   Connection& acquire(Waiter& waiter, Clock::time_point deadline, std::stop_token stop) SQLANE_EXCLUDES(mutex_);
   void release() noexcept SQLANE_EXCLUDES(mutex_);
+  // As acquire(), but does not open the writer: for whoever has to close it.
+  void hold(Waiter& waiter, Clock::time_point deadline) SQLANE_EXCLUDES(mutex_);
+  // By the holder.
+  [[nodiscard]] Writer& writer() noexcept { return writer_; }
 
   // Throws UsageError when the calling thread holds the lane, so that waiting for it could not end.
   void expect_foreign_holder(const CallSite& site) SQLANE_EXCLUDES(mutex_);

@@ -132,6 +132,9 @@ class PoolCore final : public Waitable {
   // Waits until everything that other threads hold now has come back once; what
   // is lent meanwhile does not count. False at the deadline.
   bool wait_for_turnover(Clock::time_point deadline) SQLANE_EXCLUDES(mutex_);
+  // Closes everything that there is: what is idle now, the rest when it comes
+  // back. Waits for that; TimeoutError naming those who hold something still.
+  void renew(Clock::time_point deadline) SQLANE_EXCLUDES(mutex_);
 
   // Refuses new calls, wakes those that wait with ClosedError, closes what is idle.
   void shut(PoolState state) noexcept SQLANE_EXCLUDES(mutex_);

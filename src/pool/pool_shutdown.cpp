@@ -73,6 +73,25 @@ void PoolCore::expect_foreign_holders(const CallSite& site) {
   }
 }
 
+void PoolCore::renew(Clock::time_point deadline) {
+  const Visit visit(*this);
+  for (PoolSlot& slot : slots_) {
+    {
+      const MutexLock lock(mutex_);
+      if (slot.resource_ == nullptr) continue;
+      if (!take_for_the_pool(slot)) {
+        if (PoolSlot::state_of(slot.word_) == ResourceState::in_use) slot.condemned_ = CloseReason::invalid;
+        continue;
+      }
+    }
+    close_resource(slot, CloseReason::invalid);
+    bring_back(slot);
+  }
+  if (wait_for_turnover(deadline)) return;
+  const MutexLock lock(mutex_);
+  throw TimeoutError(options_.name + " is still in use: " + describe_holders(), {.retryable = true});
+}
+
 bool PoolCore::wait_for_turnover(Clock::time_point deadline) {
   const Visit visit(*this);
   MutexLock lock(mutex_);

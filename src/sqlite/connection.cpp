@@ -741,6 +741,19 @@ void Connection::expect_reachable_commit() {
   }
 }
 
+bool Connection::has_lost_anything() {
+  return settings_.files != nullptr && settings_.files->has_lost_anything(handle());
+}
+
+// FULL has the write lock, which keeps a commit of another process from meeting the copying.
+void Connection::save_log_without_a_name() {
+  if (!settings_.files->has_whole_log_without_a_name(handle())) return;
+  Checkpoint done;
+  const int code =
+      sqlite3_wal_checkpoint_v2(handle(), "main", SQLITE_CHECKPOINT_FULL, &done.log_pages, &done.copied_pages);
+  if (code != SQLITE_OK) fail(code, "checkpoint");
+}
+
 Connection::Checkpoint Connection::checkpoint_passive() {
   expect_reachable();
   Checkpoint done;

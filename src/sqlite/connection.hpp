@@ -126,6 +126,11 @@ class Connection {
   void expect_reachable();
   // The same after a COMMIT, which has succeeded then, but where nobody can find it.
   void expect_reachable_commit();
+  // Whether anything was lost, as of now.
+  [[nodiscard]] bool has_lost_anything();
+  // Brings all of a log that has lost its name, and nothing else, into the database. For the last connection that this
+  // process has. Throws BusyError while another process reads or writes.
+  void save_log_without_a_name();
 
   // Of the newest INSERT in this transaction; 0 before the first.
   [[nodiscard]] std::int64_t last_insert_rowid() const noexcept;

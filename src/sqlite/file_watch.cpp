@@ -15,6 +15,7 @@
 #endif
 
 #include "sqlane/error.hpp"
+#include "sqlite/free_name.hpp"
 
 namespace sqlane::detail {
 namespace {
@@ -135,12 +136,14 @@ FileWatch::~FileWatch() {
 
 void FileWatch::expect_openable() {
   const MutexLock lock(mutex_);
+  expect_no_new_beginning();
   conclude(look_at_names());
 }
 
 void FileWatch::join(sqlite3* connection, Logs logs) {
   const MutexLock lock(mutex_);
-  if (open_ == 0) {
+  expect_no_new_beginning();
+  if (open_ == 0 && loss() == Loss::none) {
     log_.reset();
     index_.reset();
     known_.reset();
@@ -263,8 +266,9 @@ FileWatch::Verdict FileWatch::look_at_log(const FileState& now) const {
 
 FileWatch::Verdict FileWatch::look_at_names() const {
   Verdict verdict = look_at_database(state_of(database_));
-  if (verdict.loss == Loss::none && open_ > 0) verdict = look_at_log(state_of(log_name_));
-  if (verdict.loss == Loss::none && open_ > 0 && lasting_) return *lasting_;
+  if (open_ == 0 && loss() == Loss::none) return verdict;
+  if (verdict.loss == Loss::none) verdict = look_at_log(state_of(log_name_));
+  if (verdict.loss == Loss::none && lasting_) return *lasting_;
   return verdict;
 }
 
@@ -319,8 +323,98 @@ void FileWatch::conclude(const Verdict& verdict) {
   if (verdict.loss != Loss::none) refuse(verdict.reason);
 }
 
+void FileWatch::expect_no_new_beginning() const {
+  if (!begins_anew_) return;
+  throw IoError("the file " + quoted(database_) + " is being opened anew by reopen(); try again",
+                {.extended_code = SQLITE_READONLY_DBMOVED, .database = database_.string(), .retryable = true});
+}
+
+// reopen()
+
+bool FileWatch::has_lost_anything(sqlite3* connection) {
+  const MutexLock lock(mutex_);
+  const Verdict verdict = connection != nullptr ? look(connection) : look_at_names();
+  loss_ = verdict.loss;
+  return verdict.loss != Loss::none;
+}
+
+void FileWatch::begin_anew() {
+  const MutexLock lock(mutex_);
+  if (is_missing(state_of(database_))) {
+    throw IoError("there is no file " + quoted(database_) + " to go on with: put one there, or close the Database",
+                  {.extended_code = SQLITE_READONLY_DBMOVED, .database = database_.string()});
+  }
+  begins_anew_ = true;
+}
+
+void FileWatch::give_up_anew() noexcept {
+  const MutexLock lock(mutex_);
+  begins_anew_ = false;
+}
+
+// Another log in its place would be in use by others, who know nothing of this one.
+bool FileWatch::has_whole_log_without_a_name(sqlite3* connection) {
+  const MutexLock lock(mutex_);
+  if (lasting_ || !state_of(database_).is_same_file(identity_) || !is_missing(state_of(log_name_))) return false;
+  const std::optional<LogPosition> position = log_position(connection);
+  const std::optional<std::uint64_t> size = size_of_log(connection);
+  return known_ && position && size && *size >= position->bytes() && explains(position, state_of(database_));
+}
+
+void FileWatch::make_room() {
+  const MutexLock lock(mutex_);
+  if (open_ != 0) {
+    throw TimeoutError("the file " + quoted(database_) + " is still open; try again",
+                       {.database = database_.string(), .retryable = true});
+  }
+  const FileState now = state_of(database_);
+  const bool is_another = !now.is_same_file(identity_) || (lasting_ && lasting_->loss == Loss::database);
+  if (is_another || is_log_outdated()) set_log_aside();
+}
+
+// Whether a log that was cut has less left than was copied: its pages would hide newer ones of the database.
+bool FileWatch::is_log_outdated() const {
+  if (!lasting_ || lasting_->loss != Loss::log || !known_ || !known_->log || known_->log->is_copying()) return false;
+  LogPosition copied = *known_->log;
+  copied.frames = copied.copied;
+  return state_of(log_name_).size < copied.bytes();
+}
+
+void FileWatch::set_log_aside() {
+  if (log_ && log_->is_same_file(state_of(log_name_))) {
+    const std::string lost = log_name_.string() + ".lost";
+    int error = take_free_name(log_name_, lost);
+    for (int i = 2; error == EEXIST; ++i) error = take_free_name(log_name_, lost + "." + std::to_string(i));
+    if (error != 0) {
+      throw IoError("cannot rename " + quoted(log_name_) + ", the log of the file that was lost: " +
+                        std::generic_category().message(error) + "; move it away, and call reopen() again",
+                    {.database = database_.string()});
+    }
+  }
+  std::error_code error;
+  if (index_ && index_->is_same_file(state_of(index_name_))) std::filesystem::remove(index_name_, error);
+}
+
+void FileWatch::start_anew(const FileIdentity& expected) {
+  const MutexLock lock(mutex_);
+  const FileState now = state_of(database_);
+  if (now.error != 0) refuse(unreachable(quoted(database_), now.error));
+  if (now.identity != expected) refuse("the file " + quoted(database_) + " was replaced once more");
+  if (descriptor_ >= 0) ::close(descriptor_);
+  identity_ = now;
+  has_exact_times_ = time_stamps_at(database_).are_exact;
+  descriptor_ = descriptor_for_stat(database_, identity_);
+  found_.reset();
+  log_.reset();
+  index_.reset();
+  known_.reset();
+  lasting_.reset();
+  loss_ = Loss::none;
+  begins_anew_ = false;
+}
+
 void FileWatch::refuse(const std::string& reason) const {
-  throw IoError(reason + "; close each Database of it and open it again, to go on with what is there now",
+  throw IoError(reason + "; call reopen() to go on with what is there now",
                 {.extended_code = SQLITE_READONLY_DBMOVED, .database = database_.string()});
 }
 

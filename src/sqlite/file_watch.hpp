@@ -47,11 +47,12 @@ struct FileState {
 //
 // Invariants
 //  1. The database's identity is known before the first connection, and is one
-//     until reopen().
+//     until start_anew(), which needs that no connection has it open.
 //  2. The log's identity holds as long as one connection has it open: SQLite
 //     deletes a log with its last connection alone, of all processes. open_ counts
 //     those that are between join() and leave(); so a connection that is still
-//     being opened, or is about to be closed, keeps no log alive for others.
+//     being opened, or is about to be closed, keeps no log alive for others. One
+//     that was found lost is lost until reopen(), or until it is back.
 //  3. A log is never shorter than what its index says. It is asked in SQLite's
 //     commit hook, which still can refuse: frames are written behind a hole else,
 //     and nothing behind a hole is found after a crash.
@@ -69,6 +70,14 @@ struct FileState {
 // and the writing of a commit; a content that is written over while a checkpoint
 // runs, or within one tick of the file system's clock. File systems whose times
 // are not known to be exact are not asked for changes of the content.
+//
+// reopen(), step by step: what each ends with if it fails is said in Core::reopen().
+//
+//   begin_anew()   no connection is opened from now on
+//                  (all that are open are closed)
+//   make_room()    a log and an index of the file that was lost give their names to those of the file that is there
+//   start_anew()   the file that is there is the database
+//   give_up_anew() instead: what was lost is lost still
 //
 // For any thread.
 class FileWatch {
@@ -110,6 +119,15 @@ class FileWatch {
   // After a checkpoint of this process has changed the database.
   void learn_content(sqlite3* connection) noexcept SQLANE_EXCLUDES(mutex_);
 
+  // reopen(). has_lost_anything() looks by a connection that writes, where there is one. A log that lost its name alone
+  // is whole: what it has can be brought into the database, by the one connection that is left.
+  [[nodiscard]] bool has_lost_anything(sqlite3* connection) SQLANE_EXCLUDES(mutex_);
+  void begin_anew() SQLANE_EXCLUDES(mutex_);
+  [[nodiscard]] bool has_whole_log_without_a_name(sqlite3* connection) SQLANE_EXCLUDES(mutex_);
+  void make_room() SQLANE_EXCLUDES(mutex_);
+  void start_anew(const FileIdentity& expected) SQLANE_EXCLUDES(mutex_);
+  void give_up_anew() noexcept SQLANE_EXCLUDES(mutex_);
+
   // As of the newest look.
   [[nodiscard]] Loss loss() const noexcept { return loss_.load(std::memory_order_relaxed); }
 
@@ -134,17 +152,20 @@ class FileWatch {
   [[nodiscard]] bool explains(const std::optional<LogPosition>& position, const FileState& now) const
       SQLANE_REQUIRES(mutex_);
   void conclude(const Verdict& verdict) SQLANE_REQUIRES(mutex_);
+  void expect_no_new_beginning() const SQLANE_REQUIRES(mutex_);
+  [[nodiscard]] bool is_log_outdated() const SQLANE_REQUIRES(mutex_);
+  void set_log_aside() SQLANE_REQUIRES(mutex_);
   [[noreturn]] void refuse(const std::string& reason) const;
 
   // Constant after construction.
   const std::filesystem::path database_;
   const std::filesystem::path log_name_;
   const std::filesystem::path index_name_;
-  const bool has_exact_times_;
 
   std::atomic<Loss> loss_ = Loss::none;  // changed under mutex_
 
   Mutex mutex_;
+  bool has_exact_times_ SQLANE_GUARDED_BY(mutex_);
   FileState identity_ SQLANE_GUARDED_BY(mutex_);
   int descriptor_ SQLANE_GUARDED_BY(mutex_);                  // of the database, to ask about it alone; -1: none
   std::optional<FileState> found_ SQLANE_GUARDED_BY(mutex_);  // by its name, and not touched in the same tick
@@ -153,6 +174,7 @@ class FileWatch {
   std::optional<Content> known_ SQLANE_GUARDED_BY(mutex_);
   std::optional<Verdict> lasting_ SQLANE_GUARDED_BY(mutex_);  // what the names do not tell
   int open_ SQLANE_GUARDED_BY(mutex_) = 0;
+  bool begins_anew_ SQLANE_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace sqlane::detail

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/accidents.hpp"
 #include "support/expect_error.hpp"
 #include "support/files.hpp"
 #include "support/foreign_connection.hpp"
@@ -19,86 +20,22 @@ namespace sqlane {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::Accident;
+using testing::accidents;
+using testing::another_database;
 using testing::beside;
+using testing::copy_over;
+using testing::cut;
 using testing::error_of;
 using testing::ForeignConnection;
 using testing::mentions;
 using testing::TemporaryFolder;
 using testing::write_bytes;
 
-// What can happen to the files of a database that is open.
-struct Accident {
-  std::string name;
-  std::function<void(const fs::path& path)> happen;
-  bool takes_database = false;  // not the log alone
-  std::string said;             // a part of the error
-};
-
-std::ostream& operator<<(std::ostream& out, const Accident& accident) { return out << accident.name; }
-
-fs::path elsewhere(const fs::path& path) { return path.parent_path() / "elsewhere.db"; }
-
-// Another database with a table `note`, complete without a log.
-fs::path another_database(const fs::path& path) {
-  const fs::path other = path.parent_path() / "other.db";
-  ForeignConnection(other).run("CREATE TABLE note (title TEXT); INSERT INTO note VALUES ('of another file')");
-  return other;
-}
-
-// What cp does: the file stays the one that it was.
-void copy_over(const fs::path& from, const fs::path& path) {
-  const auto before = fs::last_write_time(path);
-  write_bytes(path, testing::bytes_of(from));
-  fs::last_write_time(path, before + std::chrono::seconds(2));  // some clocks are coarse
-}
-
-void cut(const fs::path& file, std::uintmax_t size) { fs::resize_file(file, size); }
-
 std::pair<time_t, long> time_of_change(const fs::path& file) {
   struct stat status {};
   EXPECT_EQ(::stat(file.c_str(), &status), 0);
   return {status.st_ctim.tv_sec, status.st_ctim.tv_nsec};
-}
-
-std::vector<Accident> accidents() {
-  return {
-      {"DatabaseDeleted", [](const fs::path& path) { fs::remove(path); }, true, "was moved or deleted"},
-      {"DatabaseMoved", [](const fs::path& path) { fs::rename(path, elsewhere(path)); }, true, "was moved or deleted"},
-      {"FolderMoved",
-       [](const fs::path& path) {
-         fs::rename(path.parent_path(), path.parent_path().string() + ".moved");
-         fs::create_directory(path.parent_path());
-       },
-       true, "was moved or deleted"},
-      {"DatabaseReplaced", [](const fs::path& path) { fs::rename(another_database(path), path); }, true,
-       "was replaced by another one"},
-      {"DatabaseReplacedByAnEmptyFile",
-       [](const fs::path& path) {
-         write_bytes(path.parent_path() / "empty", "");
-         fs::rename(path.parent_path() / "empty", path);
-       },
-       true, "was replaced by another one"},
-      {"DatabaseCopiedOver", [](const fs::path& path) { copy_over(another_database(path), path); }, true,
-       "was written over by another program"},
-      {"DatabaseEmptied", [](const fs::path& path) { cut(path, 0); }, true, "was written over by another program"},
-      {"AllDeleted",
-       [](const fs::path& path) {
-         for (const char* suffix : {"", "-wal", "-shm"}) fs::remove(beside(path, suffix));
-       },
-       true, "was moved or deleted"},
-      {"LogDeleted", [](const fs::path& path) { fs::remove(beside(path, "-wal")); }, false, "was moved or deleted"},
-      {"LogMoved", [](const fs::path& path) { fs::rename(beside(path, "-wal"), elsewhere(path)); }, false,
-       "was moved or deleted"},
-      {"LogReplaced",
-       [](const fs::path& path) {
-         write_bytes(path.parent_path() / "empty", "");
-         fs::rename(path.parent_path() / "empty", beside(path, "-wal"));
-       },
-       false, "was replaced by another file"},
-      {"LogEmptied", [](const fs::path& path) { cut(beside(path, "-wal"), 0); }, false, "was cut short"},
-      {"LogCut", [](const fs::path& path) { cut(beside(path, "-wal"), fs::file_size(beside(path, "-wal")) - 1); },
-       false, "was cut short"},
-  };
 }
 
 class LostFile : public ::testing::TestWithParam<std::tuple<Accident, Locking>> {
@@ -132,7 +69,7 @@ TEST_P(LostFile, FailsTheNextWrite) {
   happen();
   const IoError error = error_of<IoError>([&] { insert(); });
   EXPECT_TRUE(mentions(error, path.string())) << error.what();
-  EXPECT_TRUE(mentions(error, accident().said, "open it again")) << error.what();
+  EXPECT_TRUE(mentions(error, accident().said, "call reopen()")) << error.what();
   EXPECT_FALSE(error.is_retryable());
 }
 
