@@ -414,7 +414,7 @@ void FileWatch::start_anew(const FileIdentity& expected) {
 }
 
 void FileWatch::refuse(const std::string& reason) const {
-  throw IoError(reason + "; call reopen() to go on with what is there now",
+  throw IoError(reason + (reason.ends_with('?') ? " Call" : "; call") + " reopen() to go on with what is there now",
                 {.extended_code = SQLITE_READONLY_DBMOVED, .database = database_.string()});
 }
 

@@ -145,15 +145,14 @@ std::string missing_of(const Place& place, const std::vector<std::int64_t>& ids)
   return std::to_string(look_for(place.file(), ids).missing.size()) + " of " + std::to_string(ids.size());
 }
 
-// Loses the device under 8 threads, and brings it back `times` times; each time the file is opened again.
+// Loses the device under 8 threads, and brings it back `times` times; each time the one Database goes on by reopen().
 std::string lose_device(const Place& place, int times) {
   if (place.lose.empty()) throw Skipped("the device cannot be taken away here");
-  std::vector<std::int64_t> before, gone, back;  // acknowledged: before the loss, up to the return, and then
+  std::vector<std::int64_t> before, gone, back;  // acknowledged: before the loss, up to reopen(), and then
   std::string error;
-  int went_on = 0;
   std::size_t not_read_back = 0;
+  Database db = open_with_table(place);
   for (int i = 0; i < times; ++i) {
-    Database db = i == 0 ? open_with_table(place) : Database::open(place.file(), {.mode = OpenMode::existing});
     Load load(db, 8, 1 + i * 10 * kIdsOfThread);
     const auto at_least_100 = [](const Load::Tally& tally) { return tally.acknowledged >= 100; };
     expect(load.wait_until(at_least_100, seconds(10)), "100 writes take longer than 10 s");
@@ -161,13 +160,15 @@ std::string lose_device(const Place& place, int times) {
     const std::size_t when_lost = acknowledged_by(load);
     const auto all_fail = [](const Load::Tally& tally) { return tally.threads_failing == 8; };
     const bool have_failed = load.wait_until(all_fail, seconds(10));
-    const std::size_t when_back = acknowledged_by(load);
     run_command(place.bring_back);
     expect(have_failed, "writes are acknowledged, or hang, although the device is gone");
+    db.reopen();
+    const std::size_t when_back = acknowledged_by(load);
     const auto more = [&](const Load::Tally& tally) { return tally.acknowledged > when_back + 100; };
-    went_on += load.wait_until(more, seconds(1)) ? 1 : 0;
+    const bool goes_on = load.wait_until(more, seconds(10));
     load.stop();
     for (const auto& [what, count] : load.errors()) error = what;
+    expect(goes_on, "after reopen(), writing does not go on: " + error);
     not_read_back += load.not_read_back();
     const auto first = load.acknowledged().begin();
     before.insert(before.end(), first, first + static_cast<std::ptrdiff_t>(when_lost));
@@ -175,11 +176,10 @@ std::string lose_device(const Place& place, int times) {
                 first + static_cast<std::ptrdiff_t>(when_back));
     back.insert(back.end(), first + static_cast<std::ptrdiff_t>(when_back), load.acknowledged().end());
   }
+  db.close();
   const std::string figures = "missing of the acknowledged: before the loss " + missing_of(place, before) +
-                              ", until the return " + missing_of(place, gone) + ", then " + missing_of(place, back) +
-                              "; not found by a read meanwhile " + std::to_string(not_read_back) +
-                              "; writing went on by itself " + std::to_string(went_on) + " times of " +
-                              std::to_string(times) + "; " + error;
+                              ", up to reopen() " + missing_of(place, gone) + ", then " + missing_of(place, back) +
+                              "; not found by a read meanwhile " + std::to_string(not_read_back) + "; " + error;
   std::vector<std::int64_t> all = before;
   all.insert(all.end(), gone.begin(), gone.end());
   all.insert(all.end(), back.begin(), back.end());
