@@ -196,7 +196,7 @@ class Database {
   // Replaces all contents by those of a database file, as one write: others see
   // the state before or after, and a failure changes nothing. Throws OpenError
   // when that file is no database or has another page size, CorruptError when it
-  // does not pass its check.
+  // does not pass its check. For a database that is not there yet: restore_to_new().
   BackupReport restore_from(const std::filesystem::path& file, const BackupOptions& options = {},
                             CallSite site = CallSite::current());
 

@@ -1,11 +1,13 @@
 #include "database/backup.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
 
+#include "database/core_access.hpp"
 #include "database/open_databases.hpp"
 #include "sqlane/database.hpp"
 #include "sqlane/detail/queries.hpp"
@@ -141,36 +143,91 @@ BackupReport back_up(Core& core, const fs::path& file, Existing existing, const 
   return report;
 }
 
+namespace {
+
+// What is wrong with what is restored; what is right is told.
+BackupReport examine(Connection& source, const std::string& path, const BackupOptions& options, const Teller& teller) {
+  BackupReport report{.bytes = size_of(source)};
+  if (report.bytes == 0) throw OpenError("cannot restore \"" + path + "\": it is empty", {.database = path});
+  if (!is_verified(options)) return report;
+  teller.verifies(0, report.bytes);
+  report.unchecked = expect_integrity(source, "\"" + path + "\"", path, options.stop);
+  return report;
+}
+
+// A snapshot of what is restored.
+class RestoreSource {
+ public:
+  RestoreSource(Core& core, const fs::path& file, const BackupOptions& options)
+      : path_(find_database_file(file)),
+        use_(use_of(core, path_)),
+        sweep_(use_.locking == Locking::shared ? std::make_unique<LogSweep>(path_) : nullptr),
+        connection_(open_to_copy(settings(core))) {
+    connection_.set_limits(std::nullopt, options.stop);
+    connection_.begin_snapshot();  // reads the schema
+  }
+
+  [[nodiscard]] Connection& connection() { return connection_; }
+  [[nodiscard]] std::string path() const { return path_.string(); }
+
+ private:
+  static OpenDatabases::Use use_of(const Core& core, const fs::path& path) {
+    const FileIdentity identity = identity_of(path);
+    expect_other_file(core, identity, path.string());
+    return OpenDatabases::of_this_process().use(identity);
+  }
+  [[nodiscard]] ConnectionSettings settings(const Core& core) const {
+    ConnectionSettings settings = settings_to_read(core, path_);
+    settings.locking = use_.locking;
+    settings.registration = use_.registration;
+    return settings;
+  }
+
+  const fs::path path_;
+  const OpenDatabases::Use use_;
+  const std::unique_ptr<LogSweep> sweep_;
+  Connection connection_;
+};
+
+}  // namespace
+
 BackupReport restore(Core& core, const fs::path& file, const BackupOptions& options, CallSite site) {
   core.lane().expect_foreign_holder(site);
-  const fs::path path = find_database_file(file);
-  const FileIdentity identity = identity_of(path);
-  expect_other_file(core, identity, path.string());
-  OpenDatabases::Use use = OpenDatabases::of_this_process().use(identity);
-  ConnectionSettings settings = settings_to_read(core, path);
-  settings.locking = use.locking;
-  settings.registration = use.registration;
-  std::optional<LogSweep> sweep;
-  if (use.locking == Locking::shared) sweep.emplace(path);
-  Connection source = open_to_copy(settings);
-  source.set_limits(std::nullopt, options.stop);
-  source.begin_snapshot();  // reads the schema
-
-  Teller teller(options, path.string());
-  BackupReport report{.bytes = size_of(source)};
-  if (report.bytes == 0) {
-    throw OpenError("cannot restore \"" + path.string() + "\": it is empty", {.database = path.string()});
-  }
-  if (is_verified(options)) {
-    teller.verifies(0, report.bytes);
-    report.unchecked = expect_integrity(source, "\"" + path.string() + "\"", path.string(), options.stop);
-  }
+  RestoreSource source(core, file, options);
+  Teller teller(options, source.path());
+  BackupReport report = examine(source.connection(), source.path(), options, teller);
   {
     const WriterReopening reopening(core, site);
     const Lease lane = core.lend_writer({.stop = options.stop}, site);
-    report.bytes = replace_contents(source, lane.connection(), teller.between_steps());
+    report.bytes = replace_contents(source.connection(), lane.connection(), teller.between_steps());
     core.care_for(lane.connection());
   }
+  teller.committed(report.bytes);
+  return report;
+}
+
+void check_restore(Core& core, const fs::path& file, const BackupOptions& options, CallSite site) {
+  RestoreSource source(core, file, options);
+  const Teller teller(options, source.path());
+  BackupOptions first = options;
+  first.verification = BackupOptions::Verification::none;
+  examine(source.connection(), source.path(), first, teller);
+  {
+    const Lease reader = core.lend_own_reader({.stop = options.stop}, site);
+    expect_fitting(source.connection(), reader.connection());
+  }
+  examine(source.connection(), source.path(), options, teller);
+}
+
+BackupReport fill_empty(Core& source, const fs::path& file, const BackupOptions& options) {
+  const fs::path path = find_database_file(file);
+  Teller teller(options, source.file());
+  // Not the pool's: what it is limited by ends with it.
+  Connection reader(settings_to_read(source, source.file()));
+  reader.set_limits(std::nullopt, options.stop);
+  reader.begin_snapshot();
+  BackupReport report = examine(reader, source.file(), options, teller);
+  report.bytes = write_to_empty(reader, path, teller.between_steps());
   teller.committed(report.bytes);
   return report;
 }
@@ -183,6 +240,24 @@ BackupReport Database::backup_to(const std::filesystem::path& file, const Backup
 
 BackupReport Database::restore_from(const std::filesystem::path& file, const BackupOptions& options, CallSite site) {
   return detail::restore(writable_core(site), file, options, site);
+}
+
+void check_restore(const Database& database, const std::filesystem::path& from, const BackupOptions& options) {
+  detail::check_restore(detail::CoreAccess::core(database), from, options, CallSite::current());
+}
+
+BackupReport restore_to_new(const std::filesystem::path& file, const std::filesystem::path& from,
+                            const BackupOptions& options) {
+  const Database source = Database::open(from, {.mode = OpenMode::read_only, .readers = 1});
+  if (source.query_one<std::int64_t>("PRAGMA page_count") == 0) {
+    throw OpenError("cannot restore \"" + from.string() + "\": it is empty", {.database = from.string()});
+  }
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(std::filesystem::symlink_status(file, error)) ||
+      std::filesystem::file_size(file, error) != 0) {
+    return source.backup_to(file, options);  // refuses a file that holds something
+  }
+  return detail::fill_empty(detail::CoreAccess::core(source), file, options);
 }
 
 }  // namespace sqlane

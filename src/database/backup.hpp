@@ -19,4 +19,8 @@ BackupReport back_up(Core& core, const std::filesystem::path& file, Existing exi
                      CallSite site, std::optional<std::chrono::milliseconds> reader_timeout = std::nullopt);
 BackupReport restore(Core& core, const std::filesystem::path& file, const BackupOptions& options, CallSite site);
 
+// For sqlane::check_restore(), and, with the database that is restored from, restore_to_new() to an empty file.
+void check_restore(Core& core, const std::filesystem::path& file, const BackupOptions& options, CallSite site);
+BackupReport fill_empty(Core& source, const std::filesystem::path& file, const BackupOptions& options);
+
 }  // namespace sqlane::detail

@@ -75,34 +75,15 @@ T ask(Connection& connection, const char* sql) {
   return fetch_one<T>(connection, text.text());
 }
 
-// Pages keep their size and texts their encoding for as long as a database lives;
-// while it is empty, only the pages do. https://sqlite.org/pragma.html#pragma_encoding
-void expect_fitting(Connection& from, Connection& to) {
-  const std::string& name = to.settings().database;
-  const auto refuse = [&](const std::string& reason, const std::string& remedy) {
-    throw OpenError(
-        "cannot restore \"" + from.settings().database + "\" to \"" + name + "\": " + reason + "; " + remedy,
-        {.database = from.settings().database});
-  };
-  const int page_size = ask(from, "PRAGMA page_size");
-  if (const int own = ask(to, "PRAGMA page_size"); own != page_size) {
-    refuse("it has pages of " + std::to_string(page_size) + " bytes, but here they have " + std::to_string(own),
-           "restore it to a new database, opened with Options::page_size = " + std::to_string(page_size));
-  }
-  // The first of these reads all of the schema: what cannot be read there could not be read here.
-  const int objects = ask(from, "SELECT count(*) FROM sqlite_master");
-  const auto encoding = ask<std::string>(from, "PRAGMA encoding");
-  if (const auto own = ask<std::string>(to, "PRAGMA encoding");
-      objects > 0 && own != encoding && ask(to, "SELECT count(*) FROM sqlite_master") > 0) {
-    refuse("its texts are in " + encoding + ", but here they are in " + own, "restore it to a new database");
-  }
-}
+// Of a file nobody else has, with as little ado as can be: one that did not become complete is thrown away.
+constexpr std::array kForOneself{"PRAGMA locking_mode=EXCLUSIVE", "PRAGMA journal_mode=OFF", "PRAGMA synchronous=OFF"};
+// Of a file that others may have as well, whole or not at all.
+constexpr std::array kForAll{"PRAGMA synchronous=FULL"};
 
-// A connection that only ever fills a file nobody else has, with as little ado as
-// can be: a file that did not become complete is thrown away.
+// A connection that only ever fills a file.
 class PlainConnection {
  public:
-  PlainConnection(const std::filesystem::path& path, const std::string& name) {
+  PlainConnection(const std::filesystem::path& path, const std::string& name, std::span<const char* const> settings) {
     const int code = sqlite3_open_v2(
         path.c_str(), &handle_,
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_NOFOLLOW, nullptr);
@@ -113,7 +94,7 @@ class PlainConnection {
     }
     sqlite3_extended_result_codes(handle_, 1);
     sqlite3_db_config(handle_, SQLITE_DBCONFIG_DEFENSIVE, 0, nullptr);  // would keep the journal on
-    for (const char* sql : {"PRAGMA locking_mode=EXCLUSIVE", "PRAGMA journal_mode=OFF", "PRAGMA synchronous=OFF"}) {
+    for (const char* sql : settings) {
       const int failed = sqlite3_exec(handle_, sql, nullptr, nullptr, nullptr);
       if (failed == SQLITE_OK) continue;
       sqlite3_close(std::exchange(handle_, nullptr));
@@ -160,7 +141,42 @@ int copy_stepwise(Copying& copying, const Connection& from, const Connection& to
   }
 }
 
+std::uint64_t fill(Connection& from, const PlainConnection& to, const std::string& name, const OnCopied& on_copied) {
+  const RunningStatement::Scope scope(from.running(), kShown);
+  const auto page_size = static_cast<std::uint64_t>(ask(from, "PRAGMA page_size"));
+  Copying copying(from.handle(), to.handle(), name);
+  const int code = copy_stepwise(copying, from, from, page_size, on_copied);
+  const std::uint64_t bytes = static_cast<std::uint64_t>(copying.total()) * page_size;
+  const int end = copying.finish();
+  if (code != SQLITE_DONE) fail(code, is_about_source(code) ? from.settings().database : name);
+  if (end != SQLITE_OK) fail(end, name);
+  return bytes;
+}
+
 }  // namespace
+
+// Pages keep their size and texts their encoding for as long as a database lives;
+// while it is empty, only the pages do. https://sqlite.org/pragma.html#pragma_encoding
+void expect_fitting(Connection& from, Connection& to) {
+  const std::string& name = to.settings().database;
+  const auto refuse = [&](const std::string& reason, const std::string& remedy) {
+    throw OpenError(
+        "cannot restore \"" + from.settings().database + "\" to \"" + name + "\": " + reason + "; " + remedy,
+        {.database = from.settings().database});
+  };
+  const int page_size = ask(from, "PRAGMA page_size");
+  if (const int own = ask(to, "PRAGMA page_size"); own != page_size) {
+    refuse("it has pages of " + std::to_string(page_size) + " bytes, but here they have " + std::to_string(own),
+           "restore it to a new database, opened with Options::page_size = " + std::to_string(page_size));
+  }
+  // The first of these reads all of the schema: what cannot be read there could not be read here.
+  const int objects = ask(from, "SELECT count(*) FROM sqlite_master");
+  const auto encoding = ask<std::string>(from, "PRAGMA encoding");
+  if (const auto own = ask<std::string>(to, "PRAGMA encoding");
+      objects > 0 && own != encoding && ask(to, "SELECT count(*) FROM sqlite_master") > 0) {
+    refuse("its texts are in " + encoding + ", but here they are in " + own, "restore it to a new database");
+  }
+}
 
 int pages_per_step(int total) noexcept { return std::clamp(total / 200, 25, 500); }
 
@@ -178,20 +194,13 @@ void copy_database(Connection& from, Connection& to) {
 
 std::uint64_t write_copy(Connection& from, const std::filesystem::path& path, const std::string& name,
                          const OnCopied& on_copied) {
-  const RunningStatement::Scope scope(from.running(), kShown);
-  const auto page_size = static_cast<std::uint64_t>(ask(from, "PRAGMA page_size"));
-  std::uint64_t bytes = 0;
-  {
-    const PlainConnection to(path, name);
-    Copying copying(from.handle(), to.handle(), name);
-    const int code = copy_stepwise(copying, from, from, page_size, on_copied);
-    bytes = static_cast<std::uint64_t>(copying.total()) * page_size;
-    const int end = copying.finish();
-    if (code != SQLITE_DONE) fail(code, is_about_source(code) ? from.settings().database : name);
-    if (end != SQLITE_OK) fail(end, name);
-  }
+  const std::uint64_t bytes = fill(from, PlainConnection(path, name, kForOneself), name, on_copied);
   mark_as_without_log(path, name);
   return bytes;
+}
+
+std::uint64_t write_to_empty(Connection& from, const std::filesystem::path& path, const OnCopied& on_copied) {
+  return fill(from, PlainConnection(path, path.string(), kForAll), path.string(), on_copied);
 }
 
 std::uint64_t replace_contents(Connection& from, Connection& to, const OnCopied& on_copied) {

@@ -38,12 +38,19 @@ using OnCopied = std::function<void(std::uint64_t copied_bytes, std::uint64_t to
 std::uint64_t write_copy(Connection& from, const std::filesystem::path& path, const std::string& name,
                          const OnCopied& on_copied);
 
+// Writes what the snapshot of `from` shows to the empty file `path`, which others may open meanwhile, as one commit
+// that is synced; it is empty again should that fail. Returns its size in bytes. Requires: as for write_copy().
+std::uint64_t write_to_empty(Connection& from, const std::filesystem::path& path, const OnCopied& on_copied);
+
+// Throws OpenError when `to` cannot take over the contents of `from`: page sizes or encodings differ. Throws
+// SchemaError or CorruptError when the schema of `from` cannot be read.
+void expect_fitting(Connection& from, Connection& to);
+
 // Replaces what is in `to` by what the snapshot of `from` shows, as one commit.
 // Pages that the cache of `to` has no room for go to the log meanwhile. Returns
 // the size in bytes. `to` has to be retired afterwards, whatever the outcome.
 // Requires: as for copy_database().
-// Throws, before the first change, OpenError when page sizes or encodings differ, SchemaError
-// or CorruptError when the schema of `from` cannot be read; BusyError when another process
+// Throws, before the first change, what expect_fitting() throws; BusyError when another process
 // writes, CommitOutcomeUnknown when it failed in the commit itself; else what
 // reading the one or writing the other throws, and `to` is as before.
 std::uint64_t replace_contents(Connection& from, Connection& to, const OnCopied& on_copied);

@@ -190,6 +190,39 @@ TEST_P(FailingFiles, LeaveTheRestoredDatabaseOrTheOneBefore) {
   });
 }
 
+// Whoever opens it next rolls back what the failure itself has kept from that.
+TEST_P(FailingFiles, LeaveTheEmptyFileOrTheRestoredDatabase) {
+  const fs::path from = copies / "source.db";
+  {
+    Database source = Database::in_memory();
+    fill_with_notes(source, 60, "restored");
+    source.backup_to(from);
+  }
+  const std::string restored = dump_of(from);
+  sweep(GetParam().call == FileCall::rename ? 0 : 1, [&](int skip) {
+    const testing::Handles before = handles();
+    testing::write_bytes(file, "");
+    bool is_done = false;
+    int failures = 0;
+    {
+      const FileFaultInjection injection(fault(skip));
+      try {
+        restore_to_new(file, from);
+        is_done = true;
+      } catch (const Error&) {
+      }
+      failures = injection.failures();
+    }
+    EXPECT_TRUE(is_done || failures > 0);
+    EXPECT_EQ(dump_of(file) == restored, is_done);
+    EXPECT_EQ(fs::file_size(file) == 0, !is_done);
+    EXPECT_EQ(names_in(folder.path()), Names{"app.db"});
+    EXPECT_EQ(names_in(copies.path()), Names{"source.db"});
+    EXPECT_EQ(handles().open_connections(), before.open_connections());
+    return failures;
+  });
+}
+
 INSTANTIATE_TEST_SUITE_P(
     All, FailingFiles,
     ::testing::Values(FileSweep{"WriteFails", FileCall::write, EIO}, FileSweep{"DiskFull", FileCall::write, ENOSPC, -1},

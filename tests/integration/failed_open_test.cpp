@@ -1,17 +1,16 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <optional>
 #include <ostream>
 #include <string>
 #include <string_view>
 #include <sys/stat.h>
-#include <tuple>
 #include <unistd.h>
 
 #include "support/expect_error.hpp"
 #include "support/files.hpp"
+#include "support/folder_entries.hpp"
 #include "support/foreign_connection.hpp"
 #include "support/open_files.hpp"
 #include "support/permissions.hpp"
@@ -25,45 +24,15 @@ namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 using testing::beside;
 using testing::bytes_of;
+using testing::Contents;
+using testing::Entries;
+using testing::entries_of;
+using testing::expect_same_entries;
 using testing::ForeignConnection;
 using testing::mentions;
 using testing::OrdinaryUser;
 using testing::TemporaryFolder;
 using testing::write_bytes;
-
-// Type and mode, names, size, the time of the last change in nanoseconds, and the content or the target.
-using Entry = std::tuple<mode_t, nlink_t, off_t, std::int64_t, std::string>;
-using Entries = std::map<std::string, Entry>;
-
-// Reading a database that this process has open would drop its locks.
-enum class Contents : std::uint8_t { read, unread };
-
-Entries entries_of(const fs::path& folder, Contents contents) {
-  Entries entries;
-  for (const auto& found : fs::directory_iterator(folder)) {
-    struct stat status {};
-    if (::lstat(found.path().c_str(), &status) != 0) throw std::runtime_error("no " + found.path().string());
-    std::string content;
-    if (found.is_symlink()) {
-      content = fs::read_symlink(found.path()).string();
-    } else if (found.is_regular_file() && contents == Contents::read) {
-      content = bytes_of(found.path());
-    }
-    constexpr std::int64_t kSecond = 1'000'000'000;
-    entries[found.path().filename().string()] = {status.st_mode, status.st_nlink, status.st_size,
-                                                 status.st_mtim.tv_sec * kSecond + status.st_mtim.tv_nsec, content};
-  }
-  return entries;
-}
-
-// Names what differs; the contents are long.
-void expect_same_entries(const Entries& now, const Entries& before) {
-  for (const auto& [name, entry] : now) {
-    ASSERT_TRUE(before.contains(name)) << name << " is new";
-    EXPECT_TRUE(entry == before.at(name)) << name << " was changed";
-  }
-  EXPECT_EQ(now.size(), before.size()) << "something is gone";
-}
 
 void make_rollback_database(const fs::path& path) {
   ForeignConnection(path).run(
