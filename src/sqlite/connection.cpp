@@ -135,6 +135,8 @@ Connection::Connection(ConnectionSettings settings, Clock& clock)
       reason = settings_.locking == Locking::exclusive
                    ? "another process has it open, which Locking::exclusive does not allow"
                    : "another process keeps it locked";
+    } else if (error.extended_code() == SQLITE_READONLY_ROLLBACK) {
+      reason = kHalfDone;
     } else if (error.extended_code() == SQLITE_READONLY_DIRECTORY) {
       reason =
           "its folder is write-protected, but there have to be files beside a database that has a write-ahead log, "

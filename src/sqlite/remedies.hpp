@@ -5,6 +5,11 @@
 
 namespace sqlane::detail {
 
+// For SQLITE_READONLY_ROLLBACK, whose own words are about writing.
+constexpr const char* kHalfDone =
+    "a transaction has not come to its end, as its -journal says, and who only reads cannot undo it (SQLite code 776); "
+    "open it for writing once, as sqlite3 FILE 'PRAGMA user_version' does, and never delete the -journal";
+
 // What helps against an error of SQLite whose message alone does not tell, as
 // "; …" to stand after it; empty for any other. Pure.
 [[nodiscard]] std::string remedy_for(std::string_view message, std::string_view sql);

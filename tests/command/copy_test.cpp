@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "cli/console.hpp"
 #include "run_command.hpp"
@@ -97,6 +98,31 @@ TEST_F(Copying, SaysWhatADamagedLogKeepsBack) {
   const Outcome restored = run({"restore", folder / "new.db", crashed, "--json"});
   EXPECT_EQ(restored.code, kExitFindings);
   EXPECT_EQ(nlohmann::json::parse(restored.out)["commits_left_out"], 15);
+}
+
+TEST_F(Copying, SaysWhyItCannotReadBesideATransactionLeftHalfWay) {
+  const fs::path crashed = folder / "crashed.db";
+  {
+    testing::ForeignConnection other(file);
+    other.run("PRAGMA journal_mode=DELETE; PRAGMA cache_size=2; BEGIN; UPDATE note SET title = 'half'");
+    fs::copy_file(file, crashed);
+    fs::copy_file(testing::beside(file, "-journal"), testing::beside(crashed, "-journal"));
+  }
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{"backup", crashed, copy},
+                                                    {"restore", file, crashed},
+                                                    {"restore", copy, crashed},
+                                                    {"stats", crashed},
+                                                    {"stats", crashed, "--watch", "--count", "1"},
+                                                    {"migrate", "status", crashed, folder.path()},
+                                                    {"migrate", "diff", crashed, folder.path()},
+                                                    {"bench", crashed}}) {
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.code, kExitFailure) << arguments[0];
+    EXPECT_TRUE(mentions(outcome.err, "a transaction has not come to its end", "open it for writing once"))
+        << arguments[0] << ": " << outcome.err;
+  }
+  EXPECT_EQ(testing::run_in_shell(crashed, "PRAGMA user_version").status, 0) << "as it says";
+  EXPECT_EQ(run({"backup", crashed, copy}).code, kExitSuccess);
 }
 
 TEST_F(Copying, RestoresNothingFromAnEmptyFile) {
