@@ -200,11 +200,18 @@ struct MigrationStatus {
 // What Database::migrate() would do. Throws the MigrationError that it would throw before its first step.
 [[nodiscard]] std::vector<MigrationStep> plan_migrations(const Database& database, const Migrations& migrations,
                                                          std::optional<std::int32_t> target = std::nullopt);
+// With these options: another mark of the file, a step that takes no part in one transaction, a folder for the copy in
+// which no file can be made. What the copy's own check would find is not looked for.
+[[nodiscard]] std::vector<MigrationStep> plan_migrations(const Database& database, const Migrations& migrations,
+                                                         const MigrateOptions& options);
 
 // Takes a database over that was made otherwise, or repairs one that is `dirty`:
 // says that it has the migrations up to `version` (0: none of them), and no more.
 // Runs none of them. A PRAGMA user_version that the database has already stays as it is. Throws MigrationError where
 // that contradicts what was recorded as applied, or there is no such version.
 void baseline(Database& database, const Migrations& migrations, std::int32_t version);
+
+// Throws the MigrationError that baseline() would throw. Reads alone.
+void check_baseline(const Database& database, const Migrations& migrations, std::int32_t version);
 
 }  // namespace sqlane

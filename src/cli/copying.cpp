@@ -1,12 +1,11 @@
 #include "cli/copying.hpp"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <chrono>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <iterator>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <ostream>
 #include <sqlane/sqlane.hpp>
 #include <system_error>
@@ -14,6 +13,7 @@
 #include "cli/format.hpp"
 #include "cli/interruption.hpp"
 #include "cli/log_files.hpp"
+#include "cli/looking_first.hpp"
 #include "cli/screen.hpp"
 
 namespace sqlane::cli {
@@ -56,9 +56,10 @@ double fraction_of(const BackupProgress& progress) {
   return static_cast<double>(progress.copied_bytes) / static_cast<double>(progress.total_bytes);
 }
 
-bool is_there(const fs::path& file) {
+bool holds_something(const fs::path& file) {
   std::error_code error;
-  return fs::exists(fs::symlink_status(file, error));
+  const fs::file_status status = fs::symlink_status(file, error);
+  return fs::exists(status) && !(fs::is_regular_file(status) && fs::file_size(file, error) == 0);
 }
 
 // https://sqlite.org/rescode.html#busy
@@ -68,48 +69,31 @@ Database open_to_restore(const fs::path& file, const Options& options) {
   try {
     return Database::open(file, options);
   } catch (const OpenError& error) {
-    throw OpenError(std::string(error.what()) +
-                    (error.code() == kBusy
-                         ? "; end that program first"
-                         : "; to restore to a new file, move this one away, with its -wal, -shm or -journal"));
+    throw OpenError(
+        std::string(error.what()) +
+            (error.code() == kBusy ? "; end that program first"
+                                   : "; to restore to a new file, move this one away, with its -wal, -shm or -journal"),
+        {.code = error.code(), .extended_code = error.extended_code(), .database = error.database()});
   }
 }
 
-Database open_source(const fs::path& file) {
-  Database source = Database::open(file, {.mode = OpenMode::read_only});
-  if (source.query_one<std::int64_t>("PRAGMA page_count") == 0) {
-    throw OpenError("cannot restore \"" + file.string() + "\": it is empty");
-  }
-  return source;
-}
-
-// An empty file becomes a database as soon as it is opened, with the pages that it is then given. So all that can be
-// wrong with the copy is found out before.
-Options options_for_empty_file(const fs::path& from, const BackupOptions& options) {
-  const Database source = open_source(from);
-  if (options.verification == BackupOptions::Verification::integrity) {
-    IntegrityReport report = check_integrity(source);
-    std::vector<std::string> found = std::move(report.damage);
-    std::ranges::copy_if(report.violations, std::back_inserter(found),
-                         [](const std::string& line) { return !line.starts_with("CHECK "); });
-    if (!found.empty()) throw CorruptError("\"" + from.string() + "\" is damaged: " + found.front());
-  }
-  if (options.stop.stop_requested()) throw InterruptedError("the copy was stopped");
-  return {.mode = OpenMode::existing, .page_size = source.query_one<std::size_t>("PRAGMA page_size")};
+// Where the database is switched to write-ahead logging, the copy is read twice; else at the second time alone.
+void expect_restorable(const CopyArguments& arguments, BackupOptions options) {
+  const std::optional<Database> database =
+      open_to_look([&] { return open_to_restore(arguments.file, {.mode = OpenMode::read_only, .readers = 1}); });
+  if (!database) return;
+  if (is_in_wal_mode(*database)) options.verification = BackupOptions::Verification::none;
+  check_restore(*database, arguments.other, options);
 }
 
 // Whether a file is there decides what restoring is: a database that is there
 // takes over the contents and stays open to others; one that is not is made, with
 // whatever page size the copy has.
 BackupReport restore(const CopyArguments& arguments, const BackupOptions& options) {
-  if (!is_there(arguments.file)) return open_source(arguments.other).backup_to(arguments.file, options);
-  Options opening{.mode = OpenMode::existing};
-  std::error_code error;
-  if (fs::is_regular_file(arguments.file, error) && fs::file_size(arguments.file, error) == 0) {
-    opening = options_for_empty_file(arguments.other, options);
-  }
-  Database database = open_to_restore(arguments.file, opening);
+  if (!holds_something(arguments.file)) return restore_to_new(arguments.file, arguments.other, options);
   try {
+    expect_restorable(arguments, options);
+    Database database = open_to_restore(arguments.file, {.mode = OpenMode::existing});
     BackupReport report = database.restore_from(arguments.other, options);
     database.close();
     return report;

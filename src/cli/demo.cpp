@@ -5,6 +5,7 @@
 #include <tuple>
 #include <vector>
 
+#include "cli/looking_first.hpp"
 #include "cli/private_folder.hpp"
 #include "sqlane/cli/migrations.hpp"
 
@@ -23,12 +24,21 @@ void expect_going_on(const DemoOptions& options) {
   if (options.stop.stop_requested()) throw InterruptedError("a stop was requested during the demo");
 }
 
-std::string check_integrity(Database& db) { return db.query_one<std::string>("PRAGMA integrity_check(1)"); }
+std::string integrity_of(const Database& db) { return db.query_one<std::string>("PRAGMA integrity_check(1)"); }
 
-void expect_coordinate_systems(Database& db) {
-  if (db.query_one<int>("SELECT count(*) FROM sqlite_master WHERE name = 'crs_view'") == 1) return;
-  throw SchemaError("the database has no crs_view; give a file that does not exist yet, or a copy of proj.db",
-                    {.database = db.options().path.string()});
+void expect_usable(const Database& db, const std::string& file) {
+  if (db.query_one<int>("SELECT count(*) FROM sqlite_master WHERE name = 'crs_view'") != 1) {
+    throw SchemaError("the database has no crs_view; give a file that does not exist yet, or a copy of proj.db",
+                      {.database = file});
+  }
+  const std::string integrity = integrity_of(db);
+  if (integrity != "ok") throw CorruptError("integrity_check: " + integrity, {.database = file});
+  const auto refusal = migration_status(db, migrations()).refusal;
+  // PROJ's database was made without us.
+  if (refusal && refusal->problem() != MigrationProblem::unmanaged) throw MigrationError(*refusal);
+  if (db.query_one<int>("SELECT count(*) FROM (SELECT 1 FROM crs_view LIMIT 1)") == 0) {
+    throw SchemaError("crs_view has no rows", {.database = file});
+  }
 }
 
 }  // namespace
@@ -67,22 +77,19 @@ DemoReport run_demo(const DemoOptions& options, DemoListener& listener) {
                 .length = std::chrono::duration<double>(options.seconds),
                 .writes_percent = options.writes_percent,
                 .stop = options.stop};
+  if (report.origin == SampleOrigin::given) {
+    const auto open = [&] { return Database::open(file, {.mode = OpenMode::read_only, .readers = 1}); };
+    if (const auto db = open_to_look(open)) expect_usable(*db, report.database);
+  }
   std::vector<CrsKey> keys;
   {
     Database db = Database::open(file);
     report.engine = db.query_one<std::string>("SELECT sqlite_version()");
     listener.say(fmt::format("SQLite {}; database {}: {}", report.engine, report.database, describe(report.origin)));
-    expect_coordinate_systems(db);
-    const std::string integrity = check_integrity(db);
-    if (integrity != "ok") throw CorruptError("integrity_check: " + integrity, {.database = report.database});
-    // PROJ's database was made without us.
-    if (const auto refusal = migration_status(db, migrations()).refusal;
-        refusal && refusal->problem() == MigrationProblem::unmanaged) {
-      baseline(db, migrations(), 0);
-    }
+    expect_usable(db, report.database);
+    if (migration_status(db, migrations()).refusal) baseline(db, migrations(), 0);
     report.migrations_applied = static_cast<int>(db.migrate(migrations()).steps.size());
     keys = db.query<CrsKey>("SELECT auth_name, CAST(code AS TEXT) FROM crs_view");
-    if (keys.empty()) throw SchemaError("crs_view has no rows", {.database = report.database});
     report.coordinate_systems = static_cast<std::int64_t>(keys.size());
     plan.keys = &keys;
     plan.run = db.query_one<std::int64_t>("SELECT coalesce(max(run), 0) + 1 FROM visit");
@@ -107,7 +114,7 @@ DemoReport run_demo(const DemoOptions& options, DemoListener& listener) {
   Database db = Database::open(file);
   for (const auto& of_worker : report.sqlane.acknowledged) report.acknowledged += of_worker.size();
   report.missing = count_missing(db, plan.run, report.sqlane);
-  report.integrity = check_integrity(db);
+  report.integrity = integrity_of(db);
   db.close();
   return report;
 }

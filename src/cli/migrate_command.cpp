@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <fmt/format.h>
 #include <functional>
@@ -13,6 +14,7 @@
 #include "cli/findings.hpp"
 #include "cli/format.hpp"
 #include "cli/interruption.hpp"
+#include "cli/looking_first.hpp"
 #include "cli/migration_report.hpp"
 #include "cli/new_migration.hpp"
 #include "cli/screen.hpp"
@@ -56,39 +58,57 @@ int status(const MigrateArguments& arguments, Console& console) {
   return status.refusal || !status.pending.empty() ? kExitFindings : kExitSuccess;
 }
 
+// A database that is not there yet is planned for in memory: what cannot be done to a new one makes none.
+Database open_to_plan(const fs::path& file) {
+  if (!fs::exists(file)) return Database::in_memory();
+  return Database::open(file, {.mode = OpenMode::read_only, .readers = 1});
+}
+
+// A copy that does not pass its check ends the migration before its first step.
+void expect_sound_copy(const Database& db, const MigrateOptions& options) {
+  if (options.backup_folder.empty() || is_in_wal_mode(db)) return;
+  const IntegrityReport report = check_integrity(db);
+  if (!report.damage.empty()) throw CorruptError("the database is damaged: " + report.damage.front());
+  const auto is_told_by_copy = [](const std::string& line) { return !line.starts_with("CHECK "); };
+  const auto found = std::ranges::find_if(report.violations, is_told_by_copy);
+  if (found != report.violations.end()) {
+    throw CorruptError("the database has values that its columns do not allow: " + *found +
+                       "; the pages are whole: UPDATE these rows, or migrate without --backup");
+  }
+}
+
 // Goes to `target`, which may depend on where the database is.
 int migrate(const MigrateArguments& arguments, Console& console,
             const std::function<std::optional<std::int32_t>(const MigrationStatus&)>& target) {
   const Migrations migrations = Migrations::from_folder(arguments.folder);
-  if (!fs::exists(arguments.database)) {  // what cannot be done to a new one makes none
-    const Database db = Database::in_memory();
-    const auto steps = plan_migrations(db, migrations, target(migration_status(db, migrations)));
-    if (arguments.is_dry_run) {
-      print(console, arguments, format_plan(steps), [&] { return to_json(std::span(steps)); });
-      return kExitSuccess;
-    }
-  }
-  const OpenMode mode = arguments.is_dry_run ? OpenMode::read_only : OpenMode::create;
-  Database db = Database::open(arguments.database, {.mode = mode, .readers = 1});
-  const std::optional<std::int32_t> version = target(migration_status(db, migrations));
+  MigrateOptions options{.atomicity = arguments.is_all_in_one ? Atomicity::all : Atomicity::each,
+                         .backup_folder = arguments.backup_folder,
+                         .application_id = arguments.application_id};
+  const auto plan = [&](const Database& db) {
+    options.target = target(migration_status(db, migrations));
+    return plan_migrations(db, migrations, options);
+  };
   if (arguments.is_dry_run) {
-    const auto steps = plan_migrations(db, migrations, version);
+    const auto steps = plan(open_to_plan(arguments.database));
     print(console, arguments, format_plan(steps), [&] { return to_json(std::span(steps)); });
     return kExitSuccess;
   }
+  if (const auto db = open_to_look([&] { return open_to_plan(arguments.database); })) {
+    if (!plan(*db).empty()) expect_sound_copy(*db, options);
+  }
+  Database db = Database::open(arguments.database, {.mode = OpenMode::create, .readers = 1});
+  options.target = target(migration_status(db, migrations));
   const Interruption interruption;
   MigrationReport report;
   try {
     ProgressLine line(console);
-    const auto show = [&](const MigrationProgress& progress) {
-      if (!arguments.as_json) line.show(fraction_of(progress), format_progress(progress));
-    };
-    report = db.migrate(migrations, {.target = version,
-                                     .atomicity = arguments.is_all_in_one ? Atomicity::all : Atomicity::each,
-                                     .backup_folder = arguments.backup_folder,
-                                     .application_id = arguments.application_id,
-                                     .on_progress = show,
-                                     .stop = interruption.token()});
+    options.stop = interruption.token();
+    if (!arguments.as_json) {
+      options.on_progress = [&](const MigrationProgress& progress) {
+        line.show(fraction_of(progress), format_progress(progress));
+      };
+    }
+    report = db.migrate(migrations, options);
   } catch (const InterruptedError& error) {
     if (!interruption.token().stop_requested()) throw;
     console.err << "sqlane: interrupted; the steps before are done: " << printable_lines(error.what()) << "\n";
@@ -142,7 +162,11 @@ int diff(const MigrateArguments& arguments, Console& console) {
 
 int adopt(const MigrateArguments& arguments, Console& console) {
   const Migrations migrations = Migrations::from_folder(arguments.folder);
-  Database db = Database::open(arguments.database, {.mode = OpenMode::existing, .readers = 1});
+  const auto open = [&](OpenMode mode) { return Database::open(arguments.database, {.mode = mode, .readers = 1}); };
+  if (const auto db = open_to_look([&] { return open(OpenMode::read_only); })) {
+    check_baseline(*db, migrations, arguments.version);
+  }
+  Database db = open(OpenMode::existing);
   baseline(db, migrations, arguments.version);
   const MigrationStatus status = migration_status(db, migrations);
   print(console, arguments, format_status(console, status, migrations), [&] { return to_json(status); });

@@ -13,6 +13,8 @@
 #include "sqlane/database.hpp"
 #include "sqlane/error.hpp"
 #include "sqlane/migration.hpp"
+#include "sqlite/database_file.hpp"
+#include "sqlite/staged_file.hpp"
 
 namespace sqlane {
 namespace {
@@ -37,11 +39,14 @@ std::vector<MigrationStep> describe(const std::vector<detail::PlannedMigration>&
 }
 
 // app.v3.db; the one before is replaced when the new one is complete.
+std::filesystem::path copy_before(const Core& core, const MigrateOptions& options, std::int32_t version) {
+  const std::filesystem::path file = core.is_memory() ? "memory.db" : core.file();
+  return options.backup_folder / (file.stem().string() + ".v" + std::to_string(version) + file.extension().string());
+}
+
 std::filesystem::path back_up(Core& core, const MigrateOptions& options, std::int32_t version,
                               const std::function<void(std::uint64_t)>& on_progress, CallSite site) {
-  const std::filesystem::path file = core.is_memory() ? "memory.db" : core.file();
-  const std::filesystem::path copy =
-      options.backup_folder / (file.stem().string() + ".v" + std::to_string(version) + file.extension().string());
+  const std::filesystem::path copy = copy_before(core, options, version);
   BackupOptions how;
   how.stop = options.stop;
   how.on_progress = [&](const BackupProgress& progress) { on_progress(progress.copied_bytes); };
@@ -96,6 +101,24 @@ MigrationStatus migration_status(const Database& database, const Migrations& mig
 std::vector<MigrationStep> plan_migrations(const Database& database, const Migrations& migrations,
                                            std::optional<std::int32_t> target) {
   return describe(detail::plan_steps(read_history_of(database).view(), migrations, target));
+}
+
+std::vector<MigrationStep> plan_migrations(const Database& database, const Migrations& migrations,
+                                           const MigrateOptions& options) {
+  const Core& core = CoreAccess::core(database);
+  const MigrationHistory history = read_history_of(database);
+  detail::expect_own(history, options, core.file());
+  const std::vector<detail::PlannedMigration> steps = detail::plan_steps(history.view(), migrations, options.target);
+  if (options.atomicity == Atomicity::all) detail::expect_one_transaction(steps);
+  if (!options.backup_folder.empty() && !steps.empty()) {
+    const std::filesystem::path copy = copy_before(core, options, history.version());
+    const detail::StagedFile attempt(detail::place_for_database(copy, detail::Existing::replace));
+  }
+  return describe(steps);
+}
+
+void check_baseline(const Database& database, const Migrations& migrations, std::int32_t version) {
+  static_cast<void>(detail::plan_baseline(read_history_of(database).applied, migrations, version));
 }
 
 void baseline(Database& database, const Migrations& migrations, std::int32_t version) {

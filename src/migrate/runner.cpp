@@ -178,6 +178,22 @@ MigrationStep describe_step(const PlannedMigration& planned) {
   return step;
 }
 
+void expect_own(const MigrationHistory& history, const MigrateOptions& options, const std::string& database) {
+  const std::int32_t wanted = options.application_id.value_or(history.application_id);
+  if (history.application_id == 0 || history.application_id == wanted) return;
+  throw MigrationError(MigrationProblem::foreign, {},
+                       "the database " + database + " is another program's: its application_id is " +
+                           std::to_string(history.application_id) + ", not " + std::to_string(wanted));
+}
+
+void expect_one_transaction(std::span<const PlannedMigration> steps) {
+  for (const PlannedMigration& planned : steps) {
+    if (is_transactional(planned)) continue;
+    throw MigrationError(MigrationProblem::not_transactional, planned.migration->file,
+                         "it is marked to run without a transaction, so it cannot share one: Atomicity::each runs it");
+  }
+}
+
 class MigrationRunner::Transaction {
  public:
   explicit Transaction(Connection& connection) : connection_(connection) { connection_.begin(Behavior::immediate); }
@@ -315,17 +331,9 @@ MigrationRunner::Steps MigrationRunner::plan(Connection& connection) {
   const MigrationHistory history = read_history(connection);
   version_ = history.version();
   if (!std::exchange(has_looked_, true)) report_.from = version_;
-  expect_own(history);
+  lacks_mark_ = options_.application_id && *options_.application_id != history.application_id;
+  expect_own(history, options_, hooks_.database);
   return plan_steps(history.view(), migrations_, options_.target);
-}
-
-void MigrationRunner::expect_own(const MigrationHistory& history) {
-  const std::int32_t wanted = options_.application_id.value_or(history.application_id);
-  lacks_mark_ = history.application_id != wanted;
-  if (!lacks_mark_ || history.application_id == 0) return;
-  throw MigrationError(MigrationProblem::foreign, {},
-                       "the database " + hooks_.database + " is another program's: its application_id is " +
-                           std::to_string(history.application_id) + ", not " + std::to_string(wanted));
 }
 
 bool MigrationRunner::is_still_planned(Connection& writer, std::span<const PlannedMigration> steps) {
@@ -335,11 +343,7 @@ bool MigrationRunner::is_still_planned(Connection& writer, std::span<const Plann
 
 void MigrationRunner::run_transaction(std::span<const PlannedMigration> steps) {
   const bool has_function = std::ranges::any_of(steps, is_function);
-  for (const PlannedMigration& planned : steps) {
-    if (is_transactional(planned)) continue;
-    throw MigrationError(MigrationProblem::not_transactional, planned.migration->file,
-                         "it is marked to run without a transaction, so it cannot share one: Atomicity::each runs it");
-  }
+  expect_one_transaction(steps);
   // Functions may undo a part of what they do; scripts never go on after an error.
   const auto spilling = has_function ? Connection::Spilling::as_usual : Connection::Spilling::on;
 
@@ -581,7 +585,7 @@ void MigrationRunner::mark() {
     const Lease lease = hooks_.lend_writer();
     Connection& writer = lease.connection();
     Transaction transaction(writer);
-    expect_own(read_history(writer));
+    expect_own(read_history(writer), options_, hooks_.database);
     set_application_id(writer);
     transaction.commit();
   });

@@ -73,7 +73,6 @@ class MigrationRunner {
   [[nodiscard]] Steps look();
   [[nodiscard]] Steps look_once();
   [[nodiscard]] Steps plan(Connection& connection);
-  void expect_own(const MigrationHistory& history);
   void expect_not_stopped() const;
   [[nodiscard]] std::optional<MigrationLock> lock_unless_done();
 
@@ -135,6 +134,10 @@ class MigrationRunner {
   Clock::time_point tell_next_;
   std::exception_ptr listeners_error_;  // thrown by on_progress where SQLite was to be ended first
 };
+
+// Throw MigrationError where the options refuse what is to be done.
+void expect_own(const MigrationHistory& history, const MigrateOptions& options, const std::string& database);
+void expect_one_transaction(std::span<const PlannedMigration> steps);
 
 // What a step is to a user.
 [[nodiscard]] MigrationStep describe_step(const PlannedMigration& planned);
