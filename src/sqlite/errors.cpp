@@ -180,6 +180,7 @@ std::string words_of_engine(const Error& error) {
 
 void throw_failure(Failure failure) {
   const ErrorRule rule = classify(failure.extended_code);
+  if (failure.extended_code == SQLITE_ERROR && is_about_schema(failure.message)) failure.is_preparing = true;
   std::string message =
       shorten(failure.message) + std::string(kCodeOfEngine) + std::to_string(failure.extended_code) + ")";
   if (!failure.sql.empty()) message += " in " + quote_sql(failure.sql);

@@ -26,6 +26,7 @@ constexpr std::array kRemedies{
     Remedy{"too many levels of trigger recursion",
            "; Options::sql.trigger_depth says how many, and SQLite's own limit is 1000"},
     Remedy{"unsupported file format", "; a newer or another engine has made it, and only that one can read it"},
+    Remedy{"no query solution", "; the key of a table has a collation that this program does not have"},
     Remedy{"LIKE or GLOB pattern too complex", "; Options::sql.like_pattern_length says how long it may be"},
 };
 
@@ -83,11 +84,31 @@ bool renames_table(std::string_view sql) {
   return false;
 }
 
+// Functions, collations and modules, which belong to a program.
+constexpr std::array<std::string_view, 6> kMissingParts{
+    "no such function: ", "unknown function: ",  "no such collation sequence: ",
+    "no such module: ",   "no such tokenizer: ", "unknown tokenizer: "};
+
+std::string remedy_for_part(std::string_view message, std::string_view sql) {
+  for (const std::string_view start : kMissingParts) {
+    const std::size_t at = message.find(start);
+    if (at == std::string_view::npos) continue;
+    std::string_view name = message.substr(at + start.size());
+    if (name.ends_with("()")) name.remove_suffix(2);
+    if (mention_of(name, sql) != Mention::none) return "";
+    return "; the schema has it, and it belongs to the program that made the database, or to a newer SQLite: "
+           "what needs it works there alone";
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string remedy_for(std::string_view message, std::string_view sql) {
   std::string remedy;
-  if (const std::optional<std::string_view> name = missing_column(message)) remedy = remedy_for_column(*name, sql);
+  const std::optional<std::string_view> column = missing_column(message);
+  if (column) remedy = remedy_for_column(*column, sql);
+  remedy += remedy_for_part(message, sql);
   if (message.starts_with("error in view ") || message.starts_with("error in trigger ")) {
     remedy += "; ALTER TABLE reads all views and triggers: drop this one before, and make it again after";
     // It keeps RENAME TO from reading them, and no other. https://sqlite.org/pragma.html#pragma_legacy_alter_table
@@ -104,6 +125,13 @@ bool is_of_unknown_syntax(std::string_view message) {
   constexpr std::array<std::string_view, 4> kUnknown{
       ": syntax error", "unrecognized token: ", "unknown table option: ", "unknown datatype for "};
   return std::ranges::any_of(kUnknown, [&](std::string_view part) { return message.find(part) != message.npos; });
+}
+
+bool is_about_schema(std::string_view message) {
+  constexpr std::array<std::string_view, 6> kOthers{"no such table: ",   "no such column: ", "error in view ",
+                                                    "error in trigger ", "error in index ",  "error in table "};
+  const auto begins = [&](std::string_view start) { return message.starts_with(start); };
+  return std::ranges::any_of(kMissingParts, begins) || std::ranges::any_of(kOthers, begins);
 }
 
 bool misses_column_of_schema(std::string_view message, std::string_view sql) {

@@ -17,6 +17,10 @@ constexpr const char* kHalfDone =
 // Whether `message` says that a text of the schema has what this SQLite does not know, as that of a newer engine. Pure.
 [[nodiscard]] bool is_of_unknown_syntax(std::string_view message);
 
+// Whether `message`, of a statement that ran already, is about a part of the schema that SQLite compiled only then, as
+// VACUUM, ALTER TABLE and full-text tables do. Pure.
+[[nodiscard]] bool is_about_schema(std::string_view message);
+
 // Whether `message` says that there is no column of a name, which `sql` does not
 // have in double quotes: a view, a trigger or the like has it. Pure.
 [[nodiscard]] bool misses_column_of_schema(std::string_view message, std::string_view sql);

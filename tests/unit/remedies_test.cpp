@@ -36,6 +36,25 @@ TEST(Remedies, NameTheQuotesOfAnOldTriggerOrView) {
   }
 }
 
+TEST(Remedies, SayWhomAMissingPartOfTheSchemaBelongsTo) {
+  for (const std::string_view message :
+       {"no such function: weight", "unknown function: weight()", "no such collation sequence: weight",
+        "no such module: weight", "error in index i: no such collation sequence: weight"}) {
+    EXPECT_TRUE(has(remedy_for(message, "VACUUM"), "it belongs to the program that made the database")) << message;
+    EXPECT_EQ(remedy_for(message, "SELECT Weight(1)"), "") << message;
+  }
+}
+
+TEST(Remedies, TellWhatIsAboutTheSchema) {
+  for (const std::string_view message : {"no such function: f", "unknown function: f()", "no such module: m",
+                                         "no such table: main.t", "error in view v: no such column: x"}) {
+    EXPECT_TRUE(is_about_schema(message)) << message;
+  }
+  for (const std::string_view message : {"malformed JSON", "integer overflow", "a user's no such table: t"}) {
+    EXPECT_FALSE(is_about_schema(message)) << message;
+  }
+}
+
 TEST(Remedies, SayWhatAlterTableNeeds) {
   const std::string renamed = remedy_for("error in view v: no such table: main.t", "ALTER TABLE new_t RENAME TO t");
   EXPECT_TRUE(has(renamed, "drop this one before, and make it again after")) << renamed;
