@@ -72,12 +72,18 @@ class TableKeys {
       const SqlFor<Access::read, std::string> sql(
           "SELECT rowid, parent, fkid FROM pragma_foreign_key_check(?, 'main')");
       Rows<Violation> rows(connection_, sql.text(), table_);
+      std::set<std::int64_t> without_rowid;
       for (const auto& [rowid, parent, id] : rows) {
-        FaultyRows& same = found.faults[{.table = table_, .parent = parent, .values = values_of(rowid, id)}];
+        if (!rowid || rowid_.empty()) {
+          without_rowid.insert(id);
+          continue;
+        }
+        FaultyRows& same = found.faults[{.table = table_, .parent = parent, .values = values_of(*rowid, keys_.at(id))}];
         ++same.count;
         if (same.examples.size() >= kExamples) continue;
-        same.examples.push_back(table_ + (rowid ? " row " + std::to_string(*rowid) : "") + " to no row of " + parent);
+        same.examples.push_back(table_ + " row " + std::to_string(*rowid) + " to no row of " + parent);
       }
+      for (const std::int64_t id : without_rowid) add_dangling_values(keys_.at(id), found);
     } catch (const Error& error) {
       if (!add_mismatch(error.what(), found)) throw;
     }
@@ -91,15 +97,49 @@ class TableKeys {
   };
 
   // Hexadecimal, so that 1 and '1' are the same: a rebuilt table may have other types.
-  [[nodiscard]] std::string values_of(std::optional<std::int64_t> rowid, std::int64_t id) const {
-    const auto key = keys_.find(id);
-    if (!rowid || rowid_.empty() || key == keys_.end()) return "";
+  static std::string values_as_text(const Key& key) {
     std::vector<std::string> values;
-    for (const std::string& column : key->second.columns) values.push_back("hex(" + quote_name(column) + ")");
-    const std::string query =
-        "SELECT " + join(values, " || ',' || ") + " FROM main." + quote_name(table_) + " WHERE " + rowid_ + " = ?";
+    for (const std::string& column : key.columns) values.push_back("hex(child." + quote_name(column) + ")");
+    return join(values, " || ',' || ");
+  }
+
+  [[nodiscard]] std::string values_of(std::int64_t rowid, const Key& key) const {
+    const std::string query = "SELECT " + values_as_text(key) + " FROM main." + quote_name(table_) +
+                              " AS child WHERE child." + rowid_ + " = ?";
     const SqlFor<Access::read, std::int64_t> sql = runtime_sql(query);
-    return fetch_one<std::string>(connection_, sql.text(), *rowid);
+    return fetch_one<std::string>(connection_, sql.text(), rowid);
+  }
+
+  // In a table without rowids the rows that refer to nothing are found by the key's values.
+  void add_dangling_values(const Key& key, KeyFaults& found) const {
+    const std::vector<std::string> referenced = key.referenced.empty() ? primary_key_of(key.parent) : key.referenced;
+    std::vector<std::string> are_set;
+    std::vector<std::string> are_equal;
+    for (std::size_t i = 0; i < key.columns.size(); ++i) {
+      const std::string value = "child." + quote_name(key.columns[i]);
+      are_set.push_back(value + " IS NOT NULL");
+      // With the parent's collation and affinity alone. https://sqlite.org/foreignkeys.html#fk_indexes
+      if (i < referenced.size()) are_equal.push_back("parent." + quote_name(referenced[i]) + " = +" + value);
+    }
+    std::string query = "SELECT " + values_as_text(key) + ", count(*) FROM main." + quote_name(table_) +
+                        " AS child WHERE " + join(are_set, " AND ");
+    if (!are_equal.empty()) {  // else there is no such parent
+      query += " AND NOT EXISTS (SELECT 1 FROM main." + quote_name(key.parent) + " AS parent WHERE " +
+               join(are_equal, " AND ") + ")";
+    }
+    query += " GROUP BY 1";
+    const SqlFor<Access::read> sql = runtime_sql(query);
+    Rows<std::tuple<std::string, std::uint64_t>> rows(connection_, sql.text());
+    for (const auto& [values, count] : rows) {
+      FaultyRows& same = found.faults[{.table = table_, .parent = key.parent, .values = values}];
+      same.count += count;
+      same.examples.assign(std::min<std::uint64_t>(same.count, kExamples), table_ + " to no row of " + key.parent);
+    }
+  }
+
+  [[nodiscard]] std::vector<std::string> primary_key_of(const std::string& table) const {
+    return fetch_all<std::string>(connection_,
+                                  "SELECT name FROM pragma_table_xinfo(?, 'main') WHERE pk > 0 ORDER BY pk", table);
   }
 
   // A column can have one of these names, and hides the rowid then.
@@ -116,16 +156,15 @@ class TableKeys {
   }
 
   [[nodiscard]] std::string what_does_not_fit(const Key& key) const {
-    const auto columns = fetch_all<std::int64_t>(
-        connection_, "SELECT count(*) FROM pragma_table_xinfo(?, 'main') WHERE pk > 0", key.parent);
+    const std::size_t columns = primary_key_of(key.parent).size();
     const auto views = fetch_all<std::int64_t>(
         connection_, "SELECT count(*) FROM main.sqlite_master WHERE type = 'view' AND name = ? COLLATE NOCASE",
         key.parent);
     if (views.front() > 0) return key.parent + ", which is a view";
     if (!key.referenced.empty())
       return "(" + join(key.referenced, ", ") + ") of " + key.parent + ", which is no key there";
-    if (columns.front() == 0) return key.parent + ", which has no primary key";
-    return "the primary key of " + key.parent + ", which has " + std::to_string(columns.front()) + " columns";
+    if (columns == 0) return key.parent + ", which has no primary key";
+    return "the primary key of " + key.parent + ", which has " + std::to_string(columns) + " columns";
   }
 
   // SQLite has no code for it: foreign key mismatch - "visit" referencing "place"

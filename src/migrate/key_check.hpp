@@ -25,7 +25,7 @@ struct KeyFault {
   Kind kind = Kind::dangling;
   std::string table{};
   std::string parent{};
-  std::string values{};  // of the key's columns in that row; empty where no rowid leads to them
+  std::string values{};  // of the key's columns in that row
 
   friend auto operator<=>(const KeyFault&, const KeyFault&) = default;
 };

@@ -122,6 +122,52 @@ TEST_P(MigratingWithAPast, KnowsTheRowsOfARebuiltTableByTheirValues) {
   EXPECT_EQ(report.warnings.size(), 1U);
 }
 
+// Rows of kept are told apart without rowids.
+TEST_P(MigratingWithAPast, KnowsTheRowsOfATableThatIsGivenRowids) {
+  const std::string rebuild =
+      "CREATE TABLE new_kept (id INTEGER PRIMARY KEY, parent TEXT REFERENCES parent);"
+      "INSERT INTO new_kept SELECT * FROM kept; DROP TABLE kept; ALTER TABLE new_kept RENAME TO kept;";
+  EXPECT_TRUE(
+      mentions(refusal_of({.up = rebuild + "INSERT INTO kept VALUES (2, 6)"}), "(kept row 2 to no row of parent)"));
+  EXPECT_TRUE(mentions(refusal_of({.up = rebuild + "UPDATE kept SET parent = 6"}), "(kept row 1 to no row of parent)"));
+  EXPECT_EQ(migrate({.up = rebuild}).warnings.size(), 1U);
+}
+
+TEST_P(MigratingWithAPast, KnowsTheRowsOfATableThatLosesItsRowids) {
+  const std::string rebuild =
+      "CREATE TABLE new_child (id INTEGER PRIMARY KEY, parent TEXT REFERENCES parent, other INTEGER REFERENCES parent) "
+      "WITHOUT ROWID;"
+      "INSERT INTO new_child SELECT * FROM child; DROP TABLE child; ALTER TABLE new_child RENAME TO child;";
+  EXPECT_TRUE(
+      mentions(refusal_of({.up = rebuild + "INSERT INTO child VALUES (4, 6, NULL)"}), "1 row would refer to nothing"));
+  EXPECT_EQ(migrate({.up = rebuild}).warnings.size(), 1U);
+}
+
+TEST_P(MigratingWithAPast, RefusesToMendOneRowWithoutRowidAndBreakAnother) {
+  EXPECT_TRUE(
+      mentions(refusal_of({.up = "INSERT INTO kept VALUES (2, 1); UPDATE kept SET parent = 1 WHERE id = 1; UPDATE kept "
+                                 "SET parent = 6 WHERE id = 2"}),
+               "1 row would refer to nothing (kept to no row of parent)"));
+}
+
+// As SQLite does: by the parent's collation and affinity, whatever the child's are.
+TEST_P(Migrating, FindsWhatRefersToNothingInATableWithoutRowids) {
+  Migrations migrations = only(
+      "-- sqlane: no-key-check\n"
+      "CREATE TABLE parent (code TEXT COLLATE NOCASE, part INTEGER, PRIMARY KEY (code, part));"
+      "INSERT INTO parent VALUES ('a', 1), ('1', 2);"
+      "CREATE TABLE child (id INTEGER PRIMARY KEY, code, part TEXT, gone REFERENCES nowhere, "
+      "FOREIGN KEY (code, part) REFERENCES parent) WITHOUT ROWID;"
+      "INSERT INTO child VALUES (1, 'A', '1', NULL), (2, 1, '2', NULL), (3, 'A', '01', NULL), (4, NULL, '9', NULL), "
+      "(5, 'b', '1', NULL), (6, 'A', '3', NULL), (7, NULL, NULL, 5)");
+  migrations.add({.version = 2, .name = "second", .up = "CREATE TABLE more (id)"});
+  const MigrationReport report = db_.migrate(migrations);
+  ASSERT_EQ(report.warnings.size(), 1U);
+  const int found = db_.query_one<int>("SELECT count(*) FROM pragma_foreign_key_check('child')");
+  EXPECT_TRUE(mentions(report.warnings.front(), std::to_string(found) + " rows refer to nothing"))
+      << report.warnings.front();
+}
+
 TEST_P(MigratingWithAPast, KnowsTheRowsOfARenamedTable) {
   EXPECT_EQ(migrate({.up = "ALTER TABLE child RENAME TO kid"}).warnings.size(), 1U);
   Migrations migrations = only(kPast);
