@@ -105,10 +105,31 @@ BackupReport restore(const CopyArguments& arguments, const BackupOptions& option
   }
 }
 
-// What SQLite does not read of a log, it does not copy. Not while this process has the database open.
-std::uint64_t find_commits_left_out(const fs::path& source) {
+// What SQLite does not read of a log, it does not copy.
+struct LeftOut {
+  bool is_log = false;  // all of it
+  std::uint64_t commits = 0;
+};
+
+// Not while this process has the database open.
+LeftOut find_what_is_left_out(const fs::path& source) {
   const LogContents log = read_log_contents(LogFile(source).reader());
-  return log.commits_beyond > 1 ? log.commits_beyond : 0;
+  return {.is_log = log.is_unreadable, .commits = log.commits_beyond > 1 ? log.commits_beyond : 0};
+}
+
+// Empty: nothing is.
+std::string describe(const LeftOut& left_out, const fs::path& source) {
+  if (left_out.is_log) {
+    return fmt::format(
+        "the header of the write-ahead log of {0} is damaged, and SQLite passes over that log: what was committed last "
+        "may be missing from the copy; keep a copy of the -wal, and compare with a backup (hint: sqlane check {0})",
+        source.string());
+  }
+  if (left_out.commits == 0) return "";
+  return fmt::format(
+      "the write-ahead log of {0} is damaged: {1} commits that stand in it after the damage may be missing from the "
+      "copy (hint: sqlane check {0})",
+      source.string(), left_out.commits);
 }
 
 BackupReport back_up(const CopyArguments& arguments, const BackupOptions& options) {
@@ -131,7 +152,8 @@ int run_copy(CopyDirection direction, const CopyArguments& arguments, Console& c
   const auto began = std::chrono::steady_clock::now();
   const Interruption interruption;
   const fs::path& source = is_backup ? arguments.file : arguments.other;
-  const std::uint64_t left_out = find_commits_left_out(source);
+  const LeftOut left_out = find_what_is_left_out(source);
+  const std::string warning = describe(left_out, source);
   BackupReport report;
   try {
     ProgressLine line(console);
@@ -160,10 +182,11 @@ int run_copy(CopyDirection direction, const CopyArguments& arguments, Console& c
                                 {"bytes", report.bytes},
                                 {"verified", is_verified},
                                 {"unchecked", to_json(report.unchecked)},
-                                {"commits_left_out", left_out},
+                                {"commits_left_out", left_out.commits},
+                                {"log_left_out", left_out.is_log},
                                 {"seconds", taken.count()}})
                 << "\n";
-    return left_out == 0 ? kExitSuccess : kExitFindings;
+    return warning.empty() ? kExitSuccess : kExitFindings;
   }
   const std::string what = is_backup
                                ? fmt::format("{} is a copy of {}", arguments.other.string(), arguments.file.string())
@@ -171,12 +194,8 @@ int run_copy(CopyDirection direction, const CopyArguments& arguments, Console& c
   console.out << fmt::format("{}: {} in {}, {}.\n", printable(what), format_bytes(report.bytes),
                              format_duration(std::chrono::duration_cast<std::chrono::nanoseconds>(taken)),
                              printable(describe_state(report, is_verified)));
-  if (left_out == 0) return kExitSuccess;
-  console.err << fmt::format(
-      "sqlane: the write-ahead log of {} is damaged: {} commits that stand in it after the damage may be missing from "
-      "the "
-      "copy (hint: sqlane check {})\n",
-      printable(source.string()), left_out, printable(source.string()));
+  if (warning.empty()) return kExitSuccess;
+  console.err << "sqlane: " << printable(warning) << "\n";
   return kExitFindings;
 }
 

@@ -25,6 +25,7 @@ LogStats read_log(const std::filesystem::path& path) {
                .commits = contents.commits,
                .uncommitted_frames = contents.uncommitted_frames,
                .commits_beyond = contents.commits_beyond,
+               .is_unreadable = contents.is_unreadable,
                .checkpointed_frames = std::nullopt};
   if (index && contents.header && index->salt == contents.header->salt) {
     log.checkpointed_frames = std::min<std::uint64_t>(index->checkpointed, log.frames);

@@ -24,6 +24,7 @@ struct LogStats {
   std::uint64_t commits = 0;
   std::uint64_t uncommitted_frames = 0;
   std::uint64_t commits_beyond = 0;                  // after a damaged frame, so SQLite does not read them
+  bool is_unreadable = false;                        // its header is damaged: SQLite passes over all of it
   std::optional<std::uint64_t> checkpointed_frames;  // unset: the index that says it is not there
 };
 

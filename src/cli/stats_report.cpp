@@ -55,7 +55,9 @@ std::string format_log(const FileStats& stats) {
   const LogStats& log = stats.log;
   if (log.file_bytes == 0) return stats.journal_mode == "wal" ? "empty" : "none: the database is not in WAL mode";
   std::string text = format_bytes(log.file_bytes) + ": ";
-  if (log.frames == 0) {
+  if (log.is_unreadable) {
+    text += "its header is damaged, and SQLite passes over all of it";
+  } else if (log.frames == 0) {
     text += "no commits in it";
   } else {
     text += count_of(log.frames, "frame", "frames") + " of " + count_of(log.commits, "commit", "commits") + ", " +
@@ -173,6 +175,7 @@ nlohmann::json to_json(const FileStats& stats, std::size_t tables) {
             {"commits", stats.log.commits},
             {"uncommitted_frames", stats.log.uncommitted_frames},
             {"commits_beyond", stats.log.commits_beyond},
+            {"unreadable", stats.log.is_unreadable},
             {"checkpointed_frames", or_null(stats.log.checkpointed_frames)}}},
           {"page_cache_for_all", stats.page_cache_for_all},
           {"objects", objects_to_json(stats, tables)},

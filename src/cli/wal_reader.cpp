@@ -168,11 +168,14 @@ LogContents read_log_contents(const ReadLog& read) {
     if (more.commits == 0 && more.restarts == 0) break;
     beyond = reader.commits_beyond(read);
   }
+  std::byte first{};
+  const bool holds_frames = read(kLogHeaderBytes, std::span(&first, 1)) == 1;
   return {.header = reader.header(),
           .commits = reader.commits(),
           .frames = reader.frames(),
           .uncommitted_frames = reader.uncommitted_frames(),
-          .commits_beyond = beyond};
+          .commits_beyond = beyond,
+          .is_unreadable = holds_frames && !reader.header()};
 }
 
 }  // namespace sqlane::cli

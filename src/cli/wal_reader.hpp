@@ -94,6 +94,7 @@ struct LogContents {
   std::uint64_t frames = 0;   // of these
   std::uint64_t uncommitted_frames = 0;
   std::uint64_t commits_beyond = 0;  // as of LogReader::commits_beyond()
+  bool is_unreadable = false;        // its header is damaged: SQLite passes over all that it holds
 };
 // All of a log, which another process may write meanwhile.
 [[nodiscard]] LogContents read_log_contents(const ReadLog& read);

@@ -100,6 +100,35 @@ TEST_F(Copying, SaysWhatADamagedLogKeepsBack) {
   EXPECT_EQ(nlohmann::json::parse(restored.out)["commits_left_out"], 15);
 }
 
+TEST_F(Copying, SaysThatALogWithADamagedHeaderIsNotRead) {
+  const fs::path crashed = folder / "crashed.db";
+  testing::leave_log(file, crashed, 20);
+  const fs::path log = testing::beside(crashed, "-wal");
+  const std::string bytes = bytes_of(log);
+  const auto with_change_at = [&](std::size_t at) {
+    std::string changed = bytes;
+    changed.at(at) = static_cast<char>(changed.at(at) ^ 0x55);
+    return changed;
+  };
+  for (const std::string& now : {with_change_at(1), with_change_at(20), std::string(bytes.size(), '\0')}) {
+    write_bytes(log, now);
+    const Outcome made = run({"backup", crashed, copy});
+    EXPECT_EQ(made.code, kExitFindings) << made.out;
+    EXPECT_TRUE(mentions(made.err, "the header of the write-ahead log of", "what was committed last may be missing"))
+        << made.err;
+    EXPECT_EQ(testing::run_in_shell(copy, "SELECT count(*) FROM in_the_log").output, "0\n");
+    EXPECT_TRUE(mentions(run({"stats", crashed}).out, "its header is damaged")) << run({"stats", crashed}).out;
+    const Outcome restored = run({"restore", folder / "new.db", crashed, "--json"});
+    EXPECT_EQ(restored.code, kExitFindings);
+    EXPECT_EQ(nlohmann::json::parse(restored.out)["log_left_out"], true);
+    EXPECT_EQ(bytes_of(log), now);
+    fs::remove(copy);
+    fs::remove(folder / "new.db");
+  }
+  write_bytes(log, bytes);
+  EXPECT_EQ(run({"backup", crashed, copy}).code, kExitSuccess);
+}
+
 TEST_F(Copying, SaysWhyItCannotReadBesideATransactionLeftHalfWay) {
   const fs::path crashed = folder / "crashed.db";
   {
