@@ -295,19 +295,36 @@ CheckFinding judge_keys(const ContentFacts& facts) {
           fmt::format("{}", fmt::join(advice, "; "))};
 }
 
+// Only statements that read the definitions once more fail.
+bool is_of_definition(const SchemaFault& fault) {
+  return !fault.statements.empty() && std::ranges::all_of(fault.statements, [](const std::string& statement) {
+    return statement == "ALTER TABLE" || statement == "VACUUM";
+  });
+}
+
 // What fails when it is used.
 std::vector<CheckFinding> judge_schema(const ContentFacts& facts) {
   std::vector<CheckFinding> findings;
-  const auto add = [&](SchemaFault::Kind kind, Judgement judgement, const char* text, const char* advice) {
-    std::vector<std::string> details = describe_all(facts.faults, kind);
+  using Kind = SchemaFault::Kind;
+  std::vector<SchemaFault> used;
+  std::vector<SchemaFault> kept;
+  std::ranges::partition_copy(facts.faults, std::back_inserter(kept), std::back_inserter(used), is_of_definition);
+  const auto add = [&](Kind kind, Judgement judgement, const char* text, const char* advice) {
+    std::vector<std::string> details = describe_all(used, kind);
     if (!details.empty()) findings.push_back({judgement, kSchema, text, std::move(details), advice});
   };
-  using Kind = SchemaFault::Kind;
   add(Kind::missing_extension, Judgement::notable, "parts need a function, a collation or a module that is not here",
       "it belongs to the program that made the file, or to a newer SQLite: what needs it works there alone");
   add(Kind::quoted_text, Judgement::warning, "a string stands in double quotes, which are those of a name",
       "make these anew with the string in single quotes; or Options::sql.double_quoted_strings, as other programs "
       "have it");
+  if (!kept.empty()) {
+    findings.push_back(
+        {Judgement::notable, kSchema, "a string stands in double quotes, which ALTER TABLE and VACUUM refuse",
+         describe_all(kept, Kind::quoted_text),
+         "all else works: make an index anew with the string in single quotes; of a table, do these two in a "
+         "migration, which takes it for a string, or with Options::sql.double_quoted_strings"});
+  }
   add(Kind::other, Judgement::warning, "parts fail when they are used",
       "they no longer fit the tables: drop them, or make them anew");
   if (findings.empty()) findings.push_back({Judgement::ok, kSchema, "all of it can be used"});

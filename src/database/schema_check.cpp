@@ -27,6 +27,11 @@ struct Attempt {
 };
 
 constexpr std::string_view kCheckStatement = "CHECK";
+constexpr std::string_view kGeneratedStatement = "AS";
+
+// What a table or an index is defined with has been read when it was made, and "text" taken for a string, in the schema
+// of any connection. These read it once more.
+std::vector<std::string> statements_reading_definitions() { return {"ALTER TABLE", "VACUUM"}; }
 
 // What is in sqlite_schema, and how it is tried.
 struct Entry {
@@ -95,7 +100,7 @@ class AttemptWriter {
       case SchemaObjectType::index: return {{"SELECT", use_of_index(entry, table)}};
       case SchemaObjectType::trigger: return {attempt_of_trigger(entry, table)};
       case SchemaObjectType::table: {
-        std::vector<Attempt> attempts = checks(entry, table);
+        std::vector<Attempt> attempts = definitions(entry, table);
         attempts.push_back({"SELECT", "SELECT * FROM " + table});
         // What of a module's table can be changed is the module's affair.
         if (entry.is_of_module) return attempts;
@@ -107,15 +112,20 @@ class AttemptWriter {
   }
 
  private:
-  // A connection that only reads has none of them, so each is tried by itself.
-  static std::vector<Attempt> checks(const Entry& entry, const std::string& table) {
+  // A connection that only reads has no CHECKs, so each is tried by itself.
+  static std::vector<Attempt> definitions(const Entry& entry, const std::string& table) {
     std::vector<Attempt> attempts;
     if (entry.is_of_module) return attempts;
     constexpr std::string_view kCheck = "CHECK (";
-    for (const std::string& check : detail::parse_table(entry.sql).checks) {
+    const detail::TableDefinition definition = detail::parse_table(entry.sql);
+    for (const std::string& check : definition.checks) {
       const std::size_t at = check.find(kCheck);
       if (at == std::string::npos) continue;
       attempts.push_back({kCheckStatement, "SELECT " + check.substr(at + kCheck.size() - 1) + " FROM " + table});
+    }
+    for (const detail::TableDefinition::Column& column : definition.columns) {
+      if (column.generated_as.empty()) continue;
+      attempts.push_back({kGeneratedStatement, "SELECT " + column.generated_as + " FROM " + table});
     }
     return attempts;
   }
@@ -193,19 +203,21 @@ void try_out(Entry& entry, detail::Connection& connection) {
     if (!fault) continue;
     const std::string message = in_one_way(fault->message);
     const Kind kind = kind_of(entry, message);
-    // In a CHECK it has been a string since the table was made, in the schema of any connection.
-    if (attempt.statement == kCheckStatement && kind == Kind::quoted_text) continue;
+    const bool is_definition = attempt.statement == kCheckStatement || attempt.statement == kGeneratedStatement;
+    const bool is_string = is_definition && kind == Kind::quoted_text;
+    if (attempt.statement == kGeneratedStatement && !is_string) continue;  // the other statements tell it
     const auto known = std::ranges::find(entry.faults, message, &SchemaFault::message);
     if (known != entry.faults.end()) {
-      known->statements.emplace_back(attempt.statement);
+      if (!is_string) known->statements.emplace_back(attempt.statement);
       continue;
     }
-    entry.faults.push_back({.kind = kind,
-                            .type = entry.type,
-                            .name = entry.name,
-                            .table = entry.table,
-                            .statements = {std::string(attempt.statement)},
-                            .message = message});
+    entry.faults.push_back(
+        {.kind = kind,
+         .type = entry.type,
+         .name = entry.name,
+         .table = entry.table,
+         .statements = is_string ? statements_reading_definitions() : std::vector{std::string(attempt.statement)},
+         .message = message});
   }
   // Without the collation of its key, a table cannot even be read.
   if (std::ranges::find(entry.faults, Kind::missing_extension, &SchemaFault::kind) != entry.faults.end()) {
@@ -227,7 +239,8 @@ class Attribution {
       std::erase_if(part.faults, [&](const SchemaFault& fault) { return !is_fault_of(part, *table, fault); });
       if (part.type != SchemaObjectType::index) continue;
       for (SchemaFault& fault : part.faults) {
-        fault.statements = find_fault(*table, fault.message)->statements;
+        const SchemaFault* const of_table = find_fault(*table, fault.message);
+        fault.statements = of_table == nullptr ? statements_reading_definitions() : of_table->statements;
         std::erase(fault.statements, kCheckStatement);
       }
     }
@@ -250,9 +263,11 @@ class Attribution {
     return found == entry.faults.end() ? nullptr : &*found;
   }
 
-  // What is no fault of the table's statements is none: an index on "text" has been one on a string from its beginning.
+  // What is no fault of the table's statements is none, but for an index on a string.
   static bool is_fault_of(const Entry& part, const Entry& table, const SchemaFault& fault) {
-    if (find_fault(table, fault.message) == nullptr) return false;
+    if (find_fault(table, fault.message) == nullptr) {
+      return part.type == SchemaObjectType::index && fault.kind == Kind::quoted_text;
+    }
     if (fault.kind == Kind::foreign_key) return false;
     return !has_missing_name(table.sql, fault.message) || has_missing_name(part.sql, fault.message);
   }

@@ -57,17 +57,29 @@ Mention mention_of(std::string_view name, std::string_view sql) {
   return mention;
 }
 
-std::string remedy_for_column(std::string_view name, std::string_view sql) {
+// What a migration's connection does about them: Connection::prepare_for_migration().
+bool takes_strings_in_migrations(std::string_view sql) {
+  const std::string_view verb = Scanner(sql).next().text;
+  return is_same_name(verb, "VACUUM") || is_same_name(verb, "ALTER");
+}
+
+std::string remedy_for_column(std::string_view name, std::string_view message, std::string_view sql) {
   const std::string_view last_part = name.substr(name.rfind('.') + 1);  // of new.note
   if (last_part != name && mention_of(last_part, sql) != Mention::none) return "";
   const std::string string = "'" + std::string(name) + "'";
   switch (mention_of(name, sql)) {
     case Mention::double_quotes: return "; in double quotes stands a name: a string is written as " + string;
     case Mention::none:
-      return "; this name stands in a view, a trigger, or a table's definition: if it is in double quotes there, it "
-             "was "
-             "taken for a string when that was made: make that again with " +
-             string + ", or open the database with Options::sql.double_quoted_strings = true";
+      if (message.starts_with("error in index ")) {  // SQLite cannot rename columns beside it, whatever is allowed
+        return "; if this name is in double quotes there, it was taken for a string when that was made: "
+               "drop the index, and make it again with " +
+               string;
+      }
+      return "; this name stands in a view, a trigger, an index or a table's definition, which check_schema() and "
+             "sqlane check name: if it is in double quotes there, it was taken for a string when that was made: "
+             "make that again with " +
+             string + ", or open the database with Options::sql.double_quoted_strings = true" +
+             (takes_strings_in_migrations(sql) ? ", or do this in a migration, which takes it for a string" : "");
     case Mention::bare: return "";
   }
   return "";
@@ -107,7 +119,7 @@ std::string remedy_for_part(std::string_view message, std::string_view sql) {
 std::string remedy_for(std::string_view message, std::string_view sql) {
   std::string remedy;
   const std::optional<std::string_view> column = missing_column(message);
-  if (column) remedy = remedy_for_column(*column, sql);
+  if (column) remedy = remedy_for_column(*column, message, sql);
   remedy += remedy_for_part(message, sql);
   if (message.starts_with("error in view ") || message.starts_with("error in trigger ")) {
     remedy += "; ALTER TABLE reads all views and triggers: drop this one before, and make it again after";

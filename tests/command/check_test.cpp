@@ -173,6 +173,8 @@ TEST(CheckJudgement, OfContents) {
   for (const auto& [kind, subject, judgement] : faults) {
     EXPECT_EQ(judge(subject, [&, &k = kind](ContentFacts& f) { f.faults = {{.kind = k, .name = "n"}}; }), judgement);
   }
+  const SchemaFault of_check{.kind = Kind::quoted_text, .name = "n", .statements = {"ALTER TABLE", "VACUUM"}};
+  EXPECT_EQ(judge("schema", [&](ContentFacts& f) { f.faults = {of_check}; }), Judgement::notable);
   EXPECT_EQ(judge("space", [](ContentFacts& f) { f.free_pages = 2500; }), Judgement::notable);
   EXPECT_EQ(judge("space", [](ContentFacts& f) { f.free_pages = 2499; }), Judgement::ok);
   EXPECT_EQ(judge("space", [](ContentFacts& f) { f.page_count = f.free_pages = 100; }), Judgement::ok)

@@ -29,11 +29,22 @@ TEST(Remedies, TellNamesInDoubleQuotesFromStrings) {
 TEST(Remedies, NameTheQuotesOfAnOldTriggerOrView) {
   for (const std::string_view message : {"no such column: text", "error in table t: no such column: text"}) {
     const std::string remedy = remedy_for(message, "INSERT INTO note VALUES (1)");
-    EXPECT_TRUE(has(remedy, "stands in a view, a trigger, or a table's definition")) << remedy;
+    EXPECT_TRUE(has(remedy, "stands in a view, a trigger, an index or a table's definition, which check_schema()"))
+        << remedy;
     EXPECT_TRUE(has(remedy, "taken for a string")) << remedy;
     EXPECT_TRUE(has(remedy, "again with 'text'")) << remedy;
     EXPECT_TRUE(has(remedy, "Options::sql.double_quoted_strings")) << remedy;
+    EXPECT_FALSE(has(remedy, "in a migration")) << remedy;
+    for (const std::string_view sql : {"VACUUM", "alter table t rename to u"}) {
+      EXPECT_TRUE(has(remedy_for(message, sql), "or do this in a migration")) << sql;
+    }
   }
+}
+
+TEST(Remedies, AdviseToMakeAnIndexAgain) {
+  const std::string remedy = remedy_for("error in index i: no such column: text", "ALTER TABLE t RENAME a TO b");
+  EXPECT_TRUE(has(remedy, "drop the index, and make it again with 'text'")) << remedy;
+  EXPECT_FALSE(has(remedy, "migration")) << remedy;
 }
 
 TEST(Remedies, SayWhomAMissingPartOfTheSchemaBelongsTo) {
