@@ -28,16 +28,16 @@ using testing::mentions;
 using testing::TemporaryFolder;
 using testing::write_bytes;
 
-enum class Target : std::uint8_t { missing, empty };
+enum class Destination : std::uint8_t { missing, empty };
 
 // copy.db has notes; app.db is not there, or empty.
-class RestoreToNew : public ::testing::TestWithParam<Target> {
+class RestoreToNew : public ::testing::TestWithParam<Destination> {
  protected:
   RestoreToNew() {
     Database source = Database::open(copy, {.durability = Durability::normal, .page_size = 1024});
     fill_with_notes(source, 300, "restored");
     source.close();
-    if (GetParam() == Target::empty) write_bytes(file, "");
+    if (GetParam() == Destination::empty) write_bytes(file, "");
   }
 
   TemporaryFolder folder;
@@ -45,9 +45,9 @@ class RestoreToNew : public ::testing::TestWithParam<Target> {
   fs::path copy = folder / "copy.db";
 };
 
-INSTANTIATE_TEST_SUITE_P(Of, RestoreToNew, ::testing::Values(Target::missing, Target::empty),
-                         [](const ::testing::TestParamInfo<Target>& tested) {
-                           return std::string(tested.param == Target::missing ? "AMissingFile" : "AnEmptyFile");
+INSTANTIATE_TEST_SUITE_P(Of, RestoreToNew, ::testing::Values(Destination::missing, Destination::empty),
+                         [](const ::testing::TestParamInfo<Destination>& tested) {
+                           return std::string(tested.param == Destination::missing ? "AMissingFile" : "AnEmptyFile");
                          });
 
 TEST_P(RestoreToNew, MakesADatabaseWithThePagesOfTheCopy) {
