@@ -21,7 +21,8 @@ namespace sqlane::detail {
 namespace {
 
 constexpr std::int64_t kNanoseconds = 1'000'000'000;
-constexpr int kTries = 3;  // of comparing a log with its index, both of which another process can change
+constexpr std::uint64_t kBlock = 512;  // of st_blocks
+constexpr int kTries = 3;              // of comparing a log with its index, both of which another process can change
 
 FileIdentity identity_of(const struct stat& status) noexcept {
   return {.device = static_cast<std::uint64_t>(status.st_dev), .inode = static_cast<std::uint64_t>(status.st_ino)};
@@ -32,6 +33,7 @@ FileState state_by_stat(const std::filesystem::path& path) noexcept {
   if (::stat(path.c_str(), &status) != 0) return {.error = errno};
   return {.identity = identity_of(status),
           .size = static_cast<std::uint64_t>(status.st_size),
+          .room = static_cast<std::uint64_t>(status.st_blocks) * kBlock,
           .changed = status.st_mtim.tv_sec * kNanoseconds + status.st_mtim.tv_nsec,
           .touched = status.st_ctim.tv_sec * kNanoseconds + status.st_ctim.tv_nsec};
 }
@@ -105,11 +107,12 @@ FileState state_of(const std::filesystem::path& path) noexcept {
 #if defined(STATX_MNT_ID)
   struct statx status {};
   if (::statx(AT_FDCWD, path.c_str(), AT_STATX_SYNC_AS_STAT,
-              STATX_INO | STATX_SIZE | STATX_MTIME | STATX_CTIME | STATX_MNT_ID, &status) == 0) {
+              STATX_INO | STATX_SIZE | STATX_BLOCKS | STATX_MTIME | STATX_CTIME | STATX_MNT_ID, &status) == 0) {
     return {
         .identity = {.device = ::gnu_dev_makedev(status.stx_dev_major, status.stx_dev_minor), .inode = status.stx_ino},
         .mount = (status.stx_mask & STATX_MNT_ID) != 0 ? status.stx_mnt_id : 0,
         .size = status.stx_size,
+        .room = status.stx_blocks * kBlock,
         .changed = status.stx_mtime.tv_sec * kNanoseconds + status.stx_mtime.tv_nsec,
         .touched = status.stx_ctime.tv_sec * kNanoseconds + status.stx_ctime.tv_nsec};
   }
@@ -198,7 +201,11 @@ bool FileWatch::has_whole_log(sqlite3* connection) noexcept {
   for (int i = 0; i < kTries; ++i) {
     const std::optional<LogPosition> position = log_position(connection);
     const std::optional<std::uint64_t> size = size_of_log(connection);
-    if (!position || !size || *size >= position->bytes()) return true;
+    if (!position || !size || *size >= position->bytes()) {
+      const MutexLock lock(mutex_);
+      before_commit_ = position;
+      return true;
+    }
     if (log_position(connection) != position) continue;  // another process has emptied it meanwhile
     const MutexLock lock(mutex_);
     try {
@@ -293,6 +300,10 @@ FileWatch::Verdict FileWatch::look(sqlite3* connection) {
     now = find_database();
     log = state_of(log_name_);
   }
+  if (position && is_hollow(connection, *position, log) && log_position(connection) == position) {
+    lasting_ = cut();
+    return *lasting_;
+  }
   if (known_ && !explains(position, now)) {
     // A checkpoint of another process can have begun since the index was read.
     const std::optional<LogPosition> later = log_position(connection);
@@ -304,6 +315,12 @@ FileWatch::Verdict FileWatch::look(sqlite3* connection) {
   }
   if (known_) known_ = {.log = position, .size = now.size, .changed = now.changed};
   return {};
+}
+
+// Copying can have made holes of pages that hold nothing.
+bool FileWatch::is_hollow(sqlite3* connection, const LogPosition& position, const FileState& log) const {
+  if (log.room >= log.size || !before_commit_ || before_commit_->salt != position.salt) return false;
+  return !has_newest_frame(connection, *before_commit_);
 }
 
 FileWatch::Verdict FileWatch::cut() const {
@@ -407,6 +424,7 @@ void FileWatch::start_anew(const FileIdentity& expected) {
   found_.reset();
   log_.reset();
   index_.reset();
+  before_commit_.reset();
   known_.reset();
   lasting_.reset();
   loss_ = Loss::none;

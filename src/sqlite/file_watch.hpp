@@ -19,6 +19,7 @@ struct FileState {
   FileIdentity identity;
   std::uint64_t mount = 0;   // another one after its file system was mounted again; 0 where the system does not tell
   std::uint64_t size = 0;    // in bytes
+  std::uint64_t room = 0;    // in bytes: what is allocated on the disk; less than `size` where there are holes
   std::int64_t changed = 0;  // nanoseconds: when its content changed
   std::int64_t touched = 0;  // nanoseconds: when that, its names or anything else about it changed
   int error = 0;             // errno, where nothing of the above is known
@@ -55,7 +56,9 @@ struct FileState {
 //     that was found lost is lost until reopen(), or until it is back.
 //  3. A log is never shorter than what its index says. It is asked in SQLite's
 //     commit hook, which still can refuse: frames are written behind a hole else,
-//     and nothing behind a hole is found after a crash.
+//     and nothing behind a hole is found after a crash. Where it was cut after
+//     that, the log has holes after the COMMIT, and the frame is gone that was the
+//     newest one in the hook.
 //  4. The database's content changes by checkpoints alone. One that runs, or has
 //     run, is seen in the index; known_ is the state that the last look explained.
 //  5. A name is looked up from the root, which costs three times what a descriptor
@@ -66,10 +69,11 @@ struct FileState {
 //     the log, which is looked up each time.
 //
 // What is left: a file that is exchanged twice within a few microseconds; another
-// one that is mounted over the database alone; a log that is cut between the hook
-// and the writing of a commit; a content that is written over while a checkpoint
-// runs, or within one tick of the file system's clock. File systems whose times
-// are not known to be exact are not asked for changes of the content.
+// one that is mounted over the database alone; a log that loses less than a block
+// and a frame between the hook and the writing of a commit; a content that is
+// written over while a checkpoint runs, or within one tick of the file system's
+// clock. File systems whose times are not known to be exact are not asked for
+// changes of the content.
 //
 // reopen(), step by step: what each ends with if it fails is said in Core::reopen().
 //
@@ -148,6 +152,8 @@ class FileWatch {
   [[nodiscard]] Verdict look_at_log(const FileState& now) const SQLANE_REQUIRES(mutex_);
   [[nodiscard]] Verdict look_at_names() const SQLANE_REQUIRES(mutex_);
   [[nodiscard]] Verdict look(sqlite3* connection) SQLANE_REQUIRES(mutex_);
+  [[nodiscard]] bool is_hollow(sqlite3* connection, const LogPosition& position, const FileState& log) const
+      SQLANE_REQUIRES(mutex_);
   [[nodiscard]] Verdict cut() const;
   [[nodiscard]] bool explains(const std::optional<LogPosition>& position, const FileState& now) const
       SQLANE_REQUIRES(mutex_);
@@ -170,7 +176,8 @@ class FileWatch {
   int descriptor_ SQLANE_GUARDED_BY(mutex_);                  // of the database, to ask about it alone; -1: none
   std::optional<FileState> found_ SQLANE_GUARDED_BY(mutex_);  // by its name, and not touched in the same tick
   std::optional<FileState> log_ SQLANE_GUARDED_BY(mutex_);
-  std::optional<FileState> index_ SQLANE_GUARDED_BY(mutex_);  // of the log; in a file for Locking::shared
+  std::optional<FileState> index_ SQLANE_GUARDED_BY(mutex_);            // of the log; in a file for Locking::shared
+  std::optional<LogPosition> before_commit_ SQLANE_GUARDED_BY(mutex_);  // as the newest commit hook found the log
   std::optional<Content> known_ SQLANE_GUARDED_BY(mutex_);
   std::optional<Verdict> lasting_ SQLANE_GUARDED_BY(mutex_);  // what the names do not tell
   int open_ SQLANE_GUARDED_BY(mutex_) = 0;

@@ -1,6 +1,7 @@
 #include "sqlite/log_position.hpp"
 
 #include <atomic>
+#include <cstring>
 #include <sqlite3.h>
 
 namespace sqlane::detail {
@@ -10,6 +11,7 @@ constexpr int kRegionBytes = 32768;
 constexpr std::size_t kHeaderWords = 12;  // of one of two copies that are equal unless a commit is changing them
 constexpr std::size_t kPageSizeWord = 3;
 constexpr std::size_t kFramesWord = 4;
+constexpr std::size_t kSumWord = 6;
 constexpr std::size_t kSaltWord = 8;
 constexpr std::size_t kCopiedWord = 24;   // nBackfill
 constexpr std::size_t kCopyingWord = 32;  // nBackfillAttempted
@@ -55,11 +57,30 @@ std::optional<LogPosition> log_position(sqlite3* connection) noexcept {
     const LogPosition position{.salt = {word_at(words, kSaltWord), word_at(words, kSaltWord + 1)},
                                .frames = word_at(words, kFramesWord),
                                .page_size = page_size_of(word_at(words, kPageSizeWord)),
+                               .sum = {word_at(words, kSumWord), word_at(words, kSumWord + 1)},
                                .copied = word_at(words, kCopiedWord),
                                .copying = word_at(words, kCopyingWord)};
     if (has_equal_copies(words) && word_at(words, kFramesWord) == position.frames) return position;
   }
   return std::nullopt;
+}
+
+// A frame begins with the number of its page, the size of the database, the salts as they are in memory, and the sums
+// as big-endian numbers. https://sqlite.org/fileformat2.html#walformat
+bool has_newest_frame(sqlite3* connection, const LogPosition& position) noexcept {
+  sqlite3_file* const file = file_of(connection, SQLITE_FCNTL_JOURNAL_POINTER);
+  if (file == nullptr || position.frames == 0) return true;
+  std::array<unsigned char, LogPosition::kFrameHeader> frame{};
+  const auto at = static_cast<sqlite3_int64>(position.bytes() - position.page_size - LogPosition::kFrameHeader);
+  if (file->pMethods->xRead(file, frame.data(), static_cast<int>(frame.size()), at) != SQLITE_OK) return true;
+  constexpr std::size_t kSalts = 8;
+  constexpr std::size_t kSums = 16;
+  const auto big_endian = [&](std::size_t i) {
+    return std::uint32_t{frame[i]} << 24U | std::uint32_t{frame[i + 1]} << 16U | std::uint32_t{frame[i + 2]} << 8U |
+           std::uint32_t{frame[i + 3]};
+  };
+  return std::memcmp(frame.data() + kSalts, position.salt.data(), sizeof position.salt) == 0 &&
+         big_endian(kSums) == position.sum[0] && big_endian(kSums + 4) == position.sum[1];
 }
 
 std::optional<std::uint64_t> size_of_log(sqlite3* connection) noexcept {

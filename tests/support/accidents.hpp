@@ -84,6 +84,14 @@ inline std::vector<Accident> accidents() {
        },
        false, "was replaced by another file"},
       {"LogEmptied", [](const std::filesystem::path& path) { cut(beside(path, "-wal"), 0); }, false, "was cut short"},
+      // As where a commit goes on at the end of a log that was cut meanwhile.
+      {"LogHollowed",
+       [](const std::filesystem::path& path) {
+         const auto size = std::filesystem::file_size(beside(path, "-wal"));
+         cut(beside(path, "-wal"), 0);
+         cut(beside(path, "-wal"), size);
+       },
+       false, "was cut short"},
       {"LogCut",
        [](const std::filesystem::path& path) {
          cut(beside(path, "-wal"), std::filesystem::file_size(beside(path, "-wal")) - 1);
