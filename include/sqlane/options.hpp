@@ -36,7 +36,8 @@ enum class Locking : std::uint8_t {
   // OpenError on a network file system, and where no memory can be shared through files.
   shared,
   // This process alone, from opening to closing: another program finds it locked.
-  // No transaction makes a system call for locks then. https://sqlite.org/vfs.html#standard_unix_vfses
+  // No transaction makes a system call for locks then. With OpenMode::read_only nothing
+  // is changed, but the file must be one that could be. https://sqlite.org/vfs.html#standard_unix_vfses
   exclusive,
 };
 

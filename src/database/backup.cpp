@@ -179,6 +179,7 @@ class RestoreSource {
   [[nodiscard]] ConnectionSettings settings(const Core& core) const {
     ConnectionSettings settings = settings_to_read(core, path_);
     settings.locking = use_.locking;
+    settings.is_alone = use_.locking == Locking::exclusive;
     settings.registration = use_.registration;
     return settings;
   }

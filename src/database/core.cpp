@@ -65,9 +65,14 @@ Core::Core(Options options, ConnectionSettings settings, std::shared_ptr<void> r
       health_([this](std::vector<Finding>& findings) { check(findings); }, health_listeners(options_)) {
   // Opens the writer now: whoever cannot open the file hears it here.
   if (options_.mode != OpenMode::read_only) lend_writer({}, CallSite::current()).give_back();
+  if (options_.mode == OpenMode::read_only) sweep_.emplace(settings_.database);
   // The lock that keeps other processes out ends with the last connection; so a
-  // writer that has to be replaced must not be that.
-  if (settings_.locking == Locking::exclusive) governor_.open();
+  // writer that has to be replaced must not be that, nor a reader.
+  if (settings_.is_alone) {
+    keeper_ = open_reader(settings_);
+  } else if (settings_.locking == Locking::exclusive) {
+    governor_.open();
+  }
   PoolOptions pool = reader_pool_options(options_);
   if (options_.metrics != nullptr) {
     pool.upkeep.on_leak = [this](const LeaseReport& report) {
@@ -80,10 +85,7 @@ Core::Core(Options options, ConnectionSettings settings, std::shared_ptr<void> r
     pool.upkeep = {.breaker = options_.upkeep.breaker};  // nothing is opened before it is needed
     fallback_.emplace([this] { return open_fallback(); }, pool, reader_hooks(), &clock_);
   }
-  if (options_.mode == OpenMode::read_only) {
-    sweep_.emplace(settings_.database);
-    lend_from(*readers_, {}, CallSite::current()).give_back();
-  }
+  if (options_.mode == OpenMode::read_only) lend_from(*readers_, {}, CallSite::current()).give_back();
   if (options_.on_slow_write.callback) watchdog_.emplace(lane_, options_.on_slow_write);
   if (options_.health_interval) health_.start(*options_.health_interval);
 }
@@ -281,6 +283,7 @@ std::unique_ptr<Connection> Core::open_fallback() {
   settings.files = nullptr;
   settings.page_size = 0;
   settings.locking = use.locking;
+  settings.is_alone = use.locking == Locking::exclusive;
   settings.registration = std::move(use.registration);
   return open_reader(std::move(settings));
 }
@@ -320,7 +323,12 @@ void Core::warm_up(Connection& reader) const {
 
 std::unique_ptr<Connection> Core::open_writer() {
   earlier_faults_ = writer_record_->faults.value();
-  return open(Role::writer);
+  std::unique_ptr<Connection> writer = open(Role::writer);
+  if (keeper_ != nullptr) {  // it would keep the log from being emptied at the end
+    governor_.open();
+    keeper_.reset();
+  }
+  return writer;
 }
 
 bool Core::share_memory(MemoryStore& empty) {
@@ -496,6 +504,7 @@ void Core::close() {
   lane_.drain(end);
   governor_.close();
   lane_.close();
+  keeper_.reset();
   sweep_.reset();
   registration_.reset();
 }

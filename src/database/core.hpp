@@ -145,6 +145,10 @@ class Core : public std::enable_shared_from_this<Core> {
   ConnectionRecords records_;
   const std::shared_ptr<ConnectionRecord> writer_record_ = records_.take();
 
+  // Of one that is only read, with Locking::exclusive: holds the lock until a writer does. Used by the holder of the
+  // lane.
+  std::unique_ptr<Connection> keeper_;
+
   // Destroyed from the bottom up: readers before the writer.
   WriterLane lane_;
   CheckpointGovernor governor_;

@@ -57,6 +57,7 @@ Options complete(Options options) {
 ConnectionSettings settings_for(const Options& options, std::string database) {
   return {.database = std::move(database),
           .locking = options.locking,
+          .is_alone = options.mode == OpenMode::read_only && options.locking == Locking::exclusive,
           .durability = options.durability,
           .sql = options.sql,
           .page_size = options.page_size,
@@ -108,9 +109,6 @@ Database Database::open(const std::filesystem::path& path, Options options, Call
 Database Database::open(Options options, CallSite site) {
   options = complete(std::move(options));
   if (options.memory_limit != 0) throw UsageError("Options::memory_limit is for a memory database");
-  if (options.mode == OpenMode::read_only && options.locking == Locking::exclusive) {
-    throw UsageError("Locking::exclusive is for those who write, not for OpenMode::read_only");
-  }
   const std::filesystem::path file = detail::prepare_database_file(options.path, options.mode, options.locking);
   const auto open = [&](std::shared_ptr<FileWatch> files, std::shared_ptr<void> registration) {
     return open_file(options, file, std::move(files), std::move(registration));

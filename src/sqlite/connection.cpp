@@ -11,6 +11,7 @@
 #include "sqlite/errors.hpp"
 #include "sqlite/fork_safety.hpp"
 #include "sqlite/hardening.hpp"
+#include "sqlite/opening_reasons.hpp"
 #include "sqlite/remedies.hpp"
 
 namespace sqlane::detail {
@@ -73,10 +74,18 @@ SQLite::Database open_handle(const ConnectionSettings& settings) {
   if (settings.files != nullptr) settings.files->expect_openable();
   const char* const vfs = vfs_of(settings);
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_NOFOLLOW;
-  flags |= settings.role == Role::reader ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+  // SQLite takes the lock of Locking::exclusive only where it could write.
+  const bool only_reads = settings.role == Role::reader && !(settings.is_alone && settings.medium == Medium::writable);
+  flags |= only_reads ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
   // A file is there: prepare_database_file() has made it.
   if (settings.is_memory() && settings.role != Role::reader) flags |= SQLITE_OPEN_CREATE;
   try {
+    if (settings.medium == Medium::fixed) {
+      const FixedOpening opening = opening_on_fixed_medium(settings.database);
+      SQLite::Database database(opening.name.c_str(), flags | opening.flags, 0, opening.vfs);
+      database.exec(opening.pragma);
+      return database;
+    }
     const std::string& path = settings.is_memory() ? settings.memory->path() : settings.database;
     return SQLite::Database(path.c_str(), flags, 0, vfs);
   } catch (const SQLite::Exception& error) {
@@ -96,6 +105,13 @@ void allow_double_quoted_strings(sqlite3* connection, bool are_allowed) noexcept
 // Closed, a last connection that can write copies the log into the file and deletes it.
 void keep_log_when_closed(sqlite3* connection, bool is_kept) noexcept {
   sqlite3_db_config(connection, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, is_kept ? 1 : 0, nullptr);
+}
+
+ConnectionSettings on_its_medium(ConnectionSettings settings) {
+  if (settings.role == Role::reader && !settings.is_memory() && settings.medium == Medium::writable) {
+    settings.medium = medium_of(settings.database);
+  }
+  return settings;
 }
 
 // What was asked is to open it: none of the statements that this takes.
@@ -118,7 +134,7 @@ std::string reason_for_opening(const Error& error) {
 }  // namespace
 
 Connection::Connection(ConnectionSettings settings, Clock& clock)
-    : settings_(std::move(settings)),
+    : settings_(on_its_medium(std::move(settings))),
       record_(settings_.record != nullptr ? settings_.record : std::make_shared<ConnectionRecord>()),
       busy_wait_(clock, settings_.busy_timeout, record_->locks_met),
       limits_(clock, record_->is_interrupted),
@@ -129,24 +145,23 @@ Connection::Connection(ConnectionSettings settings, Clock& clock)
     configure();
     if (settings_.on_statement) tell_of_statements();
   } catch (const Error& error) {
+    const int last_error = sqlite3_system_errno(handle());
     finalize_controls();
     std::string reason = reason_for_opening(error);
+    bool is_retryable = error.is_retryable();
     if (error.code() == SQLITE_BUSY && !settings_.is_memory()) {
       reason = settings_.locking == Locking::exclusive
                    ? "another process has it open, which Locking::exclusive does not allow"
                    : "another process keeps it locked";
-    } else if (error.extended_code() == SQLITE_READONLY_ROLLBACK) {
-      reason = kHalfDone;
-    } else if (error.extended_code() == SQLITE_READONLY_DIRECTORY) {
-      reason =
-          "its folder is write-protected, but there have to be files beside a database that has a write-ahead log, "
-          "even "
-          "to read it; copy it to another folder";
+    } else if (std::string place = reason_of_place(settings_.database, error.extended_code(), last_error);
+               !place.empty()) {
+      reason = std::move(place);
+      is_retryable = false;
     }
     throw OpenError("cannot open \"" + settings_.database + "\": " + reason, {.code = error.code(),
                                                                               .extended_code = error.extended_code(),
                                                                               .database = settings_.database,
-                                                                              .retryable = error.is_retryable()});
+                                                                              .retryable = is_retryable});
   }
   if (settings_.files != nullptr) join_files();
 }
@@ -189,7 +204,10 @@ void Connection::configure() {
   if (settings_.sql.recursive_triggers) pragma("PRAGMA recursive_triggers=ON");
   // Checkpoints run where the governor decides, never beside a commit.
   sqlite3_wal_autocheckpoint(handle(), 0);
-  if (settings_.role == Role::reader) return;
+  if (settings_.role == Role::reader) {
+    if (settings_.is_alone) pragma("PRAGMA query_only=ON");
+    return;
+  }
 
   expect_writable();
   switch_to_wal();

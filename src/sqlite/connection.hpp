@@ -24,6 +24,7 @@
 #include "sqlite/connection_record.hpp"
 #include "sqlite/errors.hpp"
 #include "sqlite/file_watch.hpp"
+#include "sqlite/medium.hpp"
 #include "sqlite/statement_cache.hpp"
 #include "sqlite/statement_limits.hpp"
 #include "sqlite/system_cause.hpp"
@@ -43,6 +44,8 @@ struct ConnectionSettings {
   std::shared_ptr<MemoryStore> memory{};  // null: a file
   std::shared_ptr<FileWatch> files{};     // of the database that it belongs to; null: nobody asks where they are
   Locking locking = Locking::shared;      // of a file
+  Medium medium = Medium::writable;       // of a file; a reader finds it out
+  bool is_alone = false;  // a reader's, with Locking::exclusive: no other connection keeps the others out
   Role role = Role::writer;
   Durability durability = Durability::full;
   SqlSettings sql{};

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <optional>
+#include <sqlite3.h>
 #include <string>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -11,7 +12,9 @@
 
 #include "sqlane/error.hpp"
 #include "sqlite/free_name.hpp"
+#include "sqlite/medium.hpp"
 #include "sqlite/mounted_file_system.hpp"
+#include "sqlite/opening_reasons.hpp"
 #include "sqlite/shared_mapping.hpp"
 #include "sqlite/side_files.hpp"
 
@@ -104,19 +107,29 @@ void expect_own_beside(const fs::path& path, const fs::path& absolute) {
 
 // A write-ahead log that processes share takes memory that they share.
 void expect_shareable(const fs::path& path, const fs::path& folder, OpenMode mode) {
-  const char* const remedy = mode == OpenMode::read_only ? "copy the file to a local disk"
-                                                         : "Locking::exclusive, for one process alone, works there";
+  constexpr const char* kRemedy = "Locking::exclusive, for one process alone, works there";
   if (const std::optional<std::string> type = network_type_of(folder)) {
     refuse(path,
            "it is on a file system (" + *type +
                ") that other machines or mounts can reach, where processes cannot share a write-ahead log safely; " +
-               remedy);
+               kRemedy);
   }
   if (mode == OpenMode::read_only || can_map_shared(folder)) return;
   refuse(path,
          std::string("its file system cannot map files into memory that processes share, as a write-ahead log needs "
                      "it; ") +
-             remedy);
+             kRemedy);
+}
+
+// SQLite keeps others out only of a file that it could write to, and would undo a
+// transaction there that was left half-way.
+void expect_lockable(const fs::path& path, const fs::path& absolute) {
+  if (medium_of(absolute) == Medium::fixed) return;
+  if (::faccessat(AT_FDCWD, absolute.c_str(), W_OK, AT_EACCESS) != 0) {
+    refuse(path, "others can be kept out of it, as Locking::exclusive does, only where it can be written: " +
+                     describe(errno));
+  }
+  if (has_hot_journal(absolute)) refuse(path, reason_of_place(absolute, SQLITE_READONLY_ROLLBACK, 0));
 }
 
 }  // namespace
@@ -134,6 +147,7 @@ fs::path prepare_database_file(const fs::path& path, OpenMode mode, Locking lock
       refuse(path, "it cannot be read: " + describe(errno));
     if (mode != OpenMode::read_only && ::faccessat(AT_FDCWD, absolute.c_str(), W_OK, AT_EACCESS) != 0)
       refuse(path, "it cannot be written: " + describe(errno));
+    if (mode == OpenMode::read_only && locking == Locking::exclusive) expect_lockable(path, absolute);
     expect_one_name(path, absolute, status, mode);
   }
   if (locking == Locking::shared) expect_shareable(path, absolute.parent_path(), mode);

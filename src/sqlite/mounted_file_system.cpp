@@ -10,6 +10,7 @@
 
 #if defined(__linux__)
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #endif
@@ -41,6 +42,9 @@ constexpr auto kNetworkTypes = std::to_array<std::string_view>({
     "glusterfs", "ceph-fuse", "s3fs",     "gvfsd-fuse", "vmhgfs-fuse", "gcsfuse",  "blobfuse",      "blobfuse2",
     "juicefs",   "goofys",    "osxfs",    "grpcfuse",   "curlftpfs",   "smbnetfs", "mountpoint-s3",
 });
+
+// Local file systems that have no device number of a disk.
+constexpr auto kLocalTypes = std::to_array<std::string_view>({"btrfs", "zfs", "bcachefs", "tmpfs", "ramfs"});
 
 // One line of mountinfo(5).
 struct Mount {
@@ -165,6 +169,26 @@ std::optional<std::string> find_network(std::string_view mountinfo, const std::s
   return std::nullopt;
 }
 
+bool has_option(std::string_view options, std::string_view wanted) {
+  while (!options.empty()) {
+    if (take_until(options, ',') == wanted) return true;
+  }
+  return false;
+}
+
+#if defined(__linux__)
+std::string device_of(const std::filesystem::path& folder) {
+  struct stat status {};
+  if (::stat(folder.c_str(), &status) != 0) return "";
+  return std::to_string(major(status.st_dev)) + ":" + std::to_string(minor(status.st_dev));
+}
+
+std::string read_mountinfo() {
+  std::ifstream file("/proc/self/mountinfo", std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+#endif
+
 }  // namespace
 
 std::optional<std::string> network_type_of_magic(long magic) {
@@ -179,22 +203,29 @@ std::optional<std::string> network_type_in(std::string_view mountinfo, const std
   return find_network(mountinfo, folder.string(), device, 0);
 }
 
+bool is_read_only_to_all_in(std::string_view mountinfo, const std::filesystem::path& folder, std::string_view device) {
+  const std::optional<Mount> mount = find_mount(mountinfo, folder.string(), device);
+  if (!mount || !has_option(mount->options, "ro")) return false;
+  const bool is_of_disk = !mount->device.starts_with("0:");
+  return is_of_disk || std::ranges::find(kLocalTypes, mount->type) != kLocalTypes.end();
+}
+
 #if defined(__linux__)
+bool is_read_only_to_all(const std::filesystem::path& folder) {
+  struct statvfs info {};
+  if (::statvfs(folder.c_str(), &info) != 0 || (info.f_flag & ST_RDONLY) == 0) return false;
+  return is_read_only_to_all_in(read_mountinfo(), folder, device_of(folder));
+}
+
 std::optional<std::string> network_type_of(const std::filesystem::path& folder) {
   struct statfs info {};
   if (::statfs(folder.c_str(), &info) != 0) return std::nullopt;
   const auto magic = static_cast<long>(info.f_type);
   if (magic != kFuse && magic != kOverlay) return network_type_of_magic(magic);
-  struct stat status {};
-  std::string device;
-  if (::stat(folder.c_str(), &status) == 0) {
-    device = std::to_string(major(status.st_dev)) + ":" + std::to_string(minor(status.st_dev));
-  }
-  std::ifstream file("/proc/self/mountinfo", std::ios::binary);
-  const std::string mountinfo{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  return network_type_in(mountinfo, folder, device);
+  return network_type_in(read_mountinfo(), folder, device_of(folder));
 }
 #else
+bool is_read_only_to_all(const std::filesystem::path& /*folder*/) { return false; }
 std::optional<std::string> network_type_of(const std::filesystem::path& /*folder*/) { return std::nullopt; }
 #endif
 

@@ -23,4 +23,12 @@ namespace sqlane::detail {
 [[nodiscard]] std::optional<std::string> network_type_in(std::string_view mountinfo,
                                                          const std::filesystem::path& folder, std::string_view device);
 
+// Whether nobody can write to the file system that `folder` is on: a disk's own, which is read-only as a whole. Not by
+// the flag of a mount alone: the same folder can be written by another mount. Until it is mounted anew, by root.
+[[nodiscard]] bool is_read_only_to_all(const std::filesystem::path& folder);
+
+// The same by the text of /proc/self/mountinfo; the arguments are those of network_type_in(). Pure.
+[[nodiscard]] bool is_read_only_to_all_in(std::string_view mountinfo, const std::filesystem::path& folder,
+                                          std::string_view device);
+
 }  // namespace sqlane::detail

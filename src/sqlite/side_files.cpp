@@ -70,11 +70,12 @@ bool is_of_later_format(const Head& log) {
   return log.has(8) && (log.number_at(0) & ~1U) == kMagic && log.number_at(4) != kVersion;
 }
 
+bool is_hot(const Head& journal) { return journal.begins_with("\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"); }
+
 // To be rolled back, into a database that had pages before.
 bool restores_pages(const Head& journal) {
-  constexpr std::string_view kMagic = "\xd9\xd5\x05\xf9\x20\xa1\x63\xd7";
   constexpr std::size_t kPagesBefore = 16;
-  return journal.begins_with(kMagic) && journal.has(kPagesBefore + 4) && journal.number_at(kPagesBefore) != 0;
+  return is_hot(journal) && journal.has(kPagesBefore + 4) && journal.number_at(kPagesBefore) != 0;
 }
 
 std::string orphaned(const fs::path& database, const fs::path& file) {
@@ -126,6 +127,8 @@ std::string leftovers_beside(const fs::path& database) {
   }
   return "";
 }
+
+bool has_hot_journal(const fs::path& database) { return is_hot(Head(beside(database, kJournal))); }
 
 fs::path owner_by_name(const fs::path& file) {
   const std::string& name = file.native();

@@ -21,6 +21,9 @@ namespace sqlane::detail {
 // Why no new database may appear there for what is beside it; empty when it may.
 [[nodiscard]] std::string leftovers_beside(const std::filesystem::path& database);
 
+// Whether a transaction was left half-way that SQLite undoes when it opens the database for writing.
+[[nodiscard]] bool has_hot_journal(const std::filesystem::path& database);
+
 // The file that this one would belong to by its name, if that is there; else empty.
 [[nodiscard]] std::filesystem::path owner_by_name(const std::filesystem::path& file);
 

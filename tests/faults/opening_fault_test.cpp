@@ -10,6 +10,7 @@
 #include "support/open_files.hpp"
 #include "support/sqlite_faults.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/write_ahead_log.hpp"
 
 namespace sqlane {
 namespace {
@@ -81,6 +82,20 @@ TEST_F(OpeningFaults, SayThatTheFolderIsWriteProtected) {
   const OpenError error = refusal();
   EXPECT_EQ(error.extended_code(), SQLITE_READONLY_DIRECTORY);
   EXPECT_TRUE(mentions(error, "folder is write-protected")) << error.what();
+}
+
+// The index of a log takes room, even to read it.
+TEST_F(OpeningFaults, SayThatTheDiskIsFullAndReadWithoutAnIndex) {
+  const fs::path copy = folder / "copy.db";
+  testing::leave_log(folder / "work.db", copy, 3);
+  const FileFaultInjection full({.call = FileCall::write, .error = ENOSPC, .times = -1});
+  for (const OpenMode mode : {OpenMode::read_only, OpenMode::existing}) {
+    const auto error = error_of<OpenError>([&] { static_cast<void>(Database::open(copy, {.mode = mode})); });
+    EXPECT_TRUE(mentions(error, "the disk is full", "copy.db-shm")) << error.what();
+    EXPECT_TRUE(mentions(error, "Locking::exclusive")) << error.what();
+  }
+  const Database db = Database::open(copy, {.mode = OpenMode::read_only, .locking = Locking::exclusive});
+  EXPECT_EQ(db.query_one<int>("SELECT count(*) FROM in_the_log"), 3);
 }
 
 TEST_F(OpeningFaults, RefuseAnEngineThatIsTooOld) {

@@ -8,6 +8,7 @@
 #include "support/foreign_connection.hpp"
 #include "support/open_files.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/write_ahead_log.hpp"
 
 // Where files cannot be mapped into memory that processes share: some file systems
 // in user space answer ENODEV. A folder where it has worked is not asked again, so
@@ -69,6 +70,23 @@ TEST_F(UnmappableFolder, IsGoodForReadingAFileWithoutALog) {
   const FileFaultInjection unmappable({.call = FileCall::map, .error = ENODEV, .times = -1});
   const Database db = Database::open(file_, {.mode = OpenMode::read_only});
   EXPECT_EQ(db.query_one<int>("SELECT count(*) FROM note"), 0);
+}
+
+TEST_F(UnmappableFolder, IsGoodForReadingALogInOneProcessAlone) {
+  const fs::path copy = folder_ / "copy.db";
+  testing::leave_log(file_, copy, 3);
+  const auto before = testing::contents_of(folder_.path());
+  {
+    const FileFaultInjection unmappable({.call = FileCall::map, .error = ENODEV, .times = -1});
+    const auto error =
+        error_of<OpenError>([&] { static_cast<void>(Database::open(copy, {.mode = OpenMode::read_only})); });
+    EXPECT_TRUE(mentions(error, "map files into memory", "Locking::exclusive")) << error.what();
+    EXPECT_FALSE(error.is_retryable());
+    EXPECT_EQ(testing::contents_of(folder_.path()), before);
+    const Database db = Database::open(copy, {.mode = OpenMode::read_only, .locking = Locking::exclusive});
+    EXPECT_EQ(db.query_one<int>("SELECT count(*) FROM in_the_log"), 3);
+  }
+  EXPECT_EQ(testing::contents_of(folder_.path()), before);
 }
 
 TEST_F(UnmappableFolder, IsNotWhereMemoryWasShortOnce) {

@@ -80,6 +80,37 @@ TEST_F(OpenElsewhere, RefusesAFileThatAnotherProgramReadsWithoutALog) {
   EXPECT_EQ(other.run("SELECT count(*) FROM note"), "0 1");
 }
 
+// here                    the other
+// reads                   is kept out
+// writes as well          is kept out
+// has closed it           reads what was written
+TEST_F(OpenElsewhere, KeepsOthersOutWhileItIsOnlyRead) {
+  EXPECT_EQ(shell("CREATE TABLE note (id INTEGER PRIMARY KEY); INSERT INTO note VALUES (1)"), success());
+  Options options = exclusive();
+  options.mode = OpenMode::read_only;
+  for (const char* mode : {"delete", "wal"}) {
+    EXPECT_EQ(shell("PRAGMA journal_mode=" + std::string(mode)), success(mode));
+    const auto before = testing::contents_of(folder.path());
+    {
+      Database db = open(options);
+      EXPECT_EQ(ids(db), (std::vector{1}));
+      db.maintain_now();
+      EXPECT_TRUE(is_locked_out(shell("INSERT INTO note VALUES (-1)"))) << mode;
+      EXPECT_THROW(add(db, 2), ReadOnlyError);
+    }
+    EXPECT_EQ(testing::contents_of(folder.path()), before) << mode;
+  }
+  {
+    const Database reading = open(options);
+    Database writing = open();
+    add(writing, 2);
+    EXPECT_EQ(ids(reading), (std::vector{1, 2}));
+    EXPECT_TRUE(keeps_the_shell_out());
+  }
+  EXPECT_FALSE(has_log());
+  EXPECT_EQ(shell("SELECT group_concat(id) FROM note"), success("1,2"));
+}
+
 TEST_F(OpenElsewhere, GivesUpAtTheDeadline) {
   open_there();
   Options options = exclusive();

@@ -84,9 +84,7 @@ TEST_F(ReadOnly, RefusesWhatIsNoDatabase) {
   EXPECT_THROW(static_cast<void>(Database::open(folder_ / "text", {.mode = OpenMode::read_only})), OpenError);
 }
 
-TEST_F(ReadOnly, IsForSharedFilesAlone) {
-  EXPECT_THROW(static_cast<void>(Database::open(path_, {.mode = OpenMode::read_only, .locking = Locking::exclusive})),
-               UsageError);
+TEST_F(ReadOnly, IsForFilesAlone) {
   EXPECT_THROW(static_cast<void>(Database::in_memory({.mode = OpenMode::read_only})), UsageError);
 }
 

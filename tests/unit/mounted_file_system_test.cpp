@@ -146,5 +146,26 @@ TEST(MountedFileSystem, IsNotKnownOfAFolderThatIsMissing) {
   EXPECT_EQ(network_type_of(folder / "missing"), std::nullopt);
 }
 
+// Of the folder /data on a machine whose root can be written.
+bool is_read_only(const std::string& mount, std::string_view device) {
+  return is_read_only_to_all_in(std::string(kRoot) + mount + "\n", "/data/app", device);
+}
+
+TEST(MountedFileSystem, IsReadOnlyToAllAsAWhole) {
+  EXPECT_TRUE(is_read_only("90 27 7:0 / /data rw,relatime - squashfs /dev/loop0 ro,errors=continue", "7:0"));
+  EXPECT_TRUE(is_read_only("90 27 11:0 / /data ro,relatime shared:2 - iso9660 /dev/sr0 ro,nojoliet", "11:0"));
+  EXPECT_TRUE(is_read_only("90 27 8:1 / /data ro - ext4 /dev/sda1 ro", "8:1"));
+  EXPECT_TRUE(is_read_only("90 27 0:31 /@ /data ro - btrfs /dev/sda2 ro,subvol=/@", "0:31"));
+}
+
+// By another mount, on another machine, or through another folder it can be written.
+TEST(MountedFileSystem, IsNotReadOnlyToAllByAFlagOfOneMount) {
+  EXPECT_FALSE(is_read_only("90 27 8:1 /here /data ro,relatime - ext4 /dev/sda1 rw,errors=remount-ro", "8:1"));
+  EXPECT_FALSE(is_read_only("90 27 0:50 / /data ro - nfs4 server:/files ro", "0:50"));
+  EXPECT_FALSE(is_read_only("90 27 0:50 / /data ro - fuse.bindfs /files ro", "0:50"));
+  EXPECT_FALSE(is_read_only("90 27 0:50 / /data ro - overlay overlay ro,lowerdir=/a:/b", "0:50"));
+  EXPECT_FALSE(is_read_only("", "254:0"));
+}
+
 }  // namespace
 }  // namespace sqlane::detail
