@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <utility>
 
+#include "cli/file_modes.hpp"
 #include "cli/log_files.hpp"
 #include "cli/version.hpp"
 
@@ -78,6 +79,7 @@ FileFacts look_at(const fs::path& file) {
   FileFacts facts;
   facts.bytes = static_cast<std::uint64_t>(status.st_size);
   facts.mode = status.st_mode & 0777U;
+  facts.has_own_mode = (facts.mode & 07U) == 0 || has_modes_of_files(fs::absolute(file).parent_path());
   facts.header = parse_database_header(first_bytes(file, kDatabaseHeaderBytes));
   facts.log_bytes = size_of(beside(file, "-wal"));
   facts.log = state_of_log(beside(file, "-wal"), facts.header ? facts.header->page_size : 0);

@@ -58,6 +58,7 @@ struct FileFacts {
   std::uint64_t bytes = 0;
   std::optional<DatabaseHeader> header{};
   std::uint32_t mode = 0600;  // permissions
+  bool has_own_mode = true;   // false: its file system gives all files the same one
   std::uint64_t log_bytes = 0;
   LogState log = LogState::none;
   LogContents log_contents{};  // where it is readable

@@ -104,9 +104,19 @@ CheckFinding judge_size(const FileFacts& facts) {
   return {Judgement::ok, kFile, "an SQLite database, as long as it says"};
 }
 
-CheckFinding judge_access(std::uint32_t mode) {
+CheckFinding judge_access(const FileFacts& facts) {
   constexpr std::uint32_t kOthersRead = 04;
   constexpr std::uint32_t kOthersWrite = 02;
+  const std::uint32_t mode = facts.mode;
+  if (!facts.has_own_mode && (mode & (kOthersRead | kOthersWrite)) != 0) {
+    return {
+        Judgement::notable,
+        kAccess,
+        fmt::format("its file system gives every file the same mode ({:03o}), so every user of this computer can {} it",
+                    mode, (mode & kOthersWrite) != 0 ? "change" : "read"),
+        {},
+        "chmod has no effect there; mount it with the options uid and umask=077, if others use this computer"};
+  }
   if ((mode & kOthersWrite) != 0) {
     return {Judgement::warning,
             kAccess,
@@ -450,7 +460,7 @@ std::vector<std::pair<std::string, std::string>> find_doubled(const std::vector<
 }
 
 std::vector<CheckFinding> judge_file(const FileFacts& facts) {
-  std::vector<CheckFinding> findings{judge_size(facts), judge_access(facts.mode)};
+  std::vector<CheckFinding> findings{judge_size(facts), judge_access(facts)};
   if (facts.bytes > 0 && !facts.header) return findings;
   findings.push_back(judge_log(facts));
   findings.push_back(judge_journal(facts));

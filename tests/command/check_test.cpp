@@ -105,6 +105,11 @@ TEST(CheckJudgement, OfAFile) {
       {"private", sound, "access", Judgement::ok},
       {"of a group", with([](FileFacts& f) { f.mode = 0660; }), "access", Judgement::ok},
       {"read by all", with([](FileFacts& f) { f.mode = 0644; }), "access", Judgement::notable},
+      {"of a file system without modes", with([](FileFacts& f) {
+         f.mode = 0777;
+         f.has_own_mode = false;
+       }),
+       "access", Judgement::notable},
       {"written by all", with([](FileFacts& f) { f.mode = 0666; }), "access", Judgement::warning},
       {"of another engine", with([](FileFacts& f) { f.header->format_to_read = 255; }), "file", Judgement::unreadable},
       {"with a schema of another engine", with([](FileFacts& f) { f.header->schema_format = 5; }), "file",
