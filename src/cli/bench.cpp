@@ -69,10 +69,10 @@ class Bench {
   }
 
   [[nodiscard]] Database open_file(std::size_t page_cache) const {
-    return Database::open(options_.file, {.mode = OpenMode::read_only,
-                                          .readers = std::max<std::size_t>(4, found_.cores),
-                                          .busy_timeout = kBusyTimeout,
-                                          .page_cache = page_cache});
+    return open_to_read(
+        options_.file,
+        {.readers = std::max<std::size_t>(4, found_.cores), .busy_timeout = kBusyTimeout, .page_cache = page_cache},
+        Sharing::usual);
   }
 
   void sample_keys() {

@@ -233,7 +233,7 @@ CheckReport check_database(const CheckOptions& options) {
   std::vector<CheckFinding> about_contents;
   try {
     const Database database =
-        Database::open(options.file, {.mode = OpenMode::read_only, .readers = 1, .page_cache = std::size_t{64} << 20U});
+        open_to_read(options.file, {.readers = 1, .page_cache = std::size_t{64} << 20U}, options.sharing);
     ContentFacts facts{.is_quick = options.is_quick};
     read_contents(options, database, facts);
     about_contents = judge_contents(facts);

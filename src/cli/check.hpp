@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cli/opening.hpp"
 #include "cli/wal_reader.hpp"
 
 namespace sqlane::cli {
@@ -131,6 +132,7 @@ struct Refusal {
 struct CheckOptions {
   std::filesystem::path file;
   bool is_quick = false;
+  Sharing sharing = Sharing::usual;
   std::function<void(const std::string& what)> on_stage{};
 };
 

@@ -14,6 +14,7 @@ struct CheckArguments {
   std::filesystem::path file;
   bool is_quick = false;
   bool is_json = false;
+  Sharing sharing = Sharing::usual;
 };
 
 int exit_code_of(Judgement judgement) {
@@ -28,7 +29,7 @@ int exit_code_of(Judgement judgement) {
 }
 
 int check(const CheckArguments& arguments, Console& console) {
-  CheckOptions options{.file = arguments.file, .is_quick = arguments.is_quick};
+  CheckOptions options{.file = arguments.file, .is_quick = arguments.is_quick, .sharing = arguments.sharing};
   CheckReport report;
   {
     ProgressLine line(console);
@@ -59,6 +60,7 @@ void add_check(CLI::App& app, Run& run) {
       "read.");
   command->add_option("FILE", arguments->file, "The database")->required();
   command->add_flag("--quick", arguments->is_quick, "Does not compare indexes with their tables (PRAGMA quick_check)");
+  add_exclusive(*command, arguments->sharing);
   command->add_flag("--json", arguments->is_json, "JSON alone on standard output");
   command->callback([arguments, &run] { run = [arguments](Console& console) { return check(*arguments, console); }; });
 }

@@ -65,9 +65,9 @@ bool holds_something(const fs::path& file) {
 // https://sqlite.org/rescode.html#busy
 constexpr int kBusy = 5;
 
-Database open_to_restore(const fs::path& file, const Options& options) {
+Database open_to_restore(const fs::path& file, const Options& options, Sharing sharing) {
   try {
-    return Database::open(file, options);
+    return open_to_write(file, options, sharing);
   } catch (const OpenError& error) {
     throw OpenError(
         std::string(error.what()) +
@@ -79,8 +79,8 @@ Database open_to_restore(const fs::path& file, const Options& options) {
 
 // Where the database is switched to write-ahead logging, the copy is read twice; else at the second time alone.
 void expect_restorable(const CopyArguments& arguments, BackupOptions options) {
-  const std::optional<Database> database =
-      open_to_look([&] { return open_to_restore(arguments.file, {.mode = OpenMode::read_only, .readers = 1}); });
+  const std::optional<Database> database = open_to_look(
+      [&] { return open_to_restore(arguments.file, {.mode = OpenMode::read_only, .readers = 1}, arguments.sharing); });
   if (!database) return;
   if (is_in_wal_mode(*database)) options.verification = BackupOptions::Verification::none;
   check_restore(*database, arguments.other, options);
@@ -93,7 +93,7 @@ BackupReport restore(const CopyArguments& arguments, const BackupOptions& option
   if (!holds_something(arguments.file)) return restore_to_new(arguments.file, arguments.other, options);
   try {
     expect_restorable(arguments, options);
-    Database database = open_to_restore(arguments.file, {.mode = OpenMode::existing});
+    Database database = open_to_restore(arguments.file, {.mode = OpenMode::existing}, arguments.sharing);
     BackupReport report = database.restore_from(arguments.other, options);
     database.close();
     return report;
@@ -133,7 +133,7 @@ std::string describe(const LeftOut& left_out, const fs::path& source) {
 }
 
 BackupReport back_up(const CopyArguments& arguments, const BackupOptions& options) {
-  const Database database = Database::open(arguments.file, {.mode = OpenMode::read_only});
+  const Database database = open_to_read(arguments.file, {}, arguments.sharing);
   return database.backup_to(arguments.other, options);
 }
 
@@ -143,6 +143,7 @@ void add_copy_options(CLI::App& command, CopyArguments& arguments, const char* o
   command.add_option("FILE", arguments.file, "The database")->required();
   command.add_option(other, arguments.other, other_description)->required();
   command.add_flag("--no-verify", arguments.is_unverified, "Does not check all of the copy (PRAGMA integrity_check)");
+  add_exclusive(command, arguments.sharing);
   command.add_flag("--json", arguments.is_json, "JSON alone on standard output");
 }
 

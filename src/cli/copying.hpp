@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cli/console.hpp"
+#include "cli/opening.hpp"
 #include "cli/subcommand.hpp"
 
 namespace CLI {
@@ -19,6 +20,7 @@ struct CopyArguments {
   std::filesystem::path other;  // where its copy goes to, or comes from
   bool is_unverified = false;
   bool is_json = false;
+  Sharing sharing = Sharing::usual;  // of `file`
 };
 
 enum class CopyDirection : unsigned char { backup, restore };

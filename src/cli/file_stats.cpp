@@ -134,11 +134,11 @@ std::uint64_t page_cache_for(std::uint64_t pages, std::uint64_t page_size) {
   return (pages * (page_size + kBesideAPage) / kMiB + 1) * kMiB;
 }
 
-FileStats read_file_stats(const std::filesystem::path& path, std::chrono::milliseconds limit) {
+FileStats read_file_stats(const std::filesystem::path& path, std::chrono::milliseconds limit, Sharing sharing) {
   FileStats stats;
   stats.path = path;
   stats.log = read_log(path);
-  const Database db = Database::open(path, {.mode = OpenMode::read_only, .readers = 1, .busy_timeout = kBusyTimeout});
+  const Database db = open_to_read(path, {.readers = 1, .busy_timeout = kBusyTimeout}, sharing);
   stats.file_bytes = std::filesystem::file_size(path);
   db.read([&](const Snapshot& snapshot) {
     stats.engine = snapshot.query_one<std::string>("SELECT sqlite_version()");

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "cli/opening.hpp"
+
 namespace sqlane::cli {
 
 // A table or an index, and what it takes in the file.
@@ -55,7 +57,8 @@ struct FileStats {
 // where SQLite has no such table, or where that takes longer than `limit`.
 // Opens the file with OpenMode::read_only, and throws what that throws. Not while
 // this process has the database open otherwise.
-[[nodiscard]] FileStats read_file_stats(const std::filesystem::path& path, std::chrono::milliseconds limit);
+[[nodiscard]] FileStats read_file_stats(const std::filesystem::path& path, std::chrono::milliseconds limit,
+                                        Sharing sharing = Sharing::usual);
 
 // Options::page_cache that holds so many pages: SQLite keeps some 250 bytes
 // beside each. In whole MiB.

@@ -17,6 +17,7 @@
 #include "cli/looking_first.hpp"
 #include "cli/migration_report.hpp"
 #include "cli/new_migration.hpp"
+#include "cli/opening.hpp"
 #include "cli/screen.hpp"
 #include "cli/subcommand.hpp"
 
@@ -37,6 +38,7 @@ struct MigrateArguments {
   bool is_dry_run = false;
   bool has_down = false;
   bool as_json = false;
+  Sharing sharing = Sharing::usual;
 };
 
 void print(Console& console, const MigrateArguments& arguments, const std::string& text,
@@ -52,16 +54,16 @@ int make(const MigrateArguments& arguments, Console& console) {
 
 int status(const MigrateArguments& arguments, Console& console) {
   const Migrations migrations = Migrations::from_folder(arguments.folder);
-  const Database db = Database::open(arguments.database, {.mode = OpenMode::read_only, .readers = 1});
+  const Database db = open_to_read(arguments.database, {.readers = 1}, arguments.sharing);
   const MigrationStatus status = migration_status(db, migrations);
   print(console, arguments, format_status(console, status, migrations), [&] { return to_json(status); });
   return status.refusal || !status.pending.empty() ? kExitFindings : kExitSuccess;
 }
 
 // A database that is not there yet is planned for in memory: what cannot be done to a new one makes none.
-Database open_to_plan(const fs::path& file) {
+Database open_to_plan(const fs::path& file, Sharing sharing) {
   if (!fs::exists(file)) return Database::in_memory();
-  return Database::open(file, {.mode = OpenMode::read_only, .readers = 1});
+  return open_to_read(file, {.readers = 1}, sharing);
 }
 
 // A copy that does not pass its check ends the migration before its first step.
@@ -89,14 +91,14 @@ int migrate(const MigrateArguments& arguments, Console& console,
     return plan_migrations(db, migrations, options);
   };
   if (arguments.is_dry_run) {
-    const auto steps = plan(open_to_plan(arguments.database));
+    const auto steps = plan(open_to_plan(arguments.database, arguments.sharing));
     print(console, arguments, format_plan(steps), [&] { return to_json(std::span(steps)); });
     return kExitSuccess;
   }
-  if (const auto db = open_to_look([&] { return open_to_plan(arguments.database); })) {
+  if (const auto db = open_to_look([&] { return open_to_plan(arguments.database, arguments.sharing); })) {
     if (!plan(*db).empty()) expect_sound_copy(*db, options);
   }
-  Database db = Database::open(arguments.database, {.mode = OpenMode::create, .readers = 1});
+  Database db = open_to_write(arguments.database, {.mode = OpenMode::create, .readers = 1}, arguments.sharing);
   options.target = target(migration_status(db, migrations));
   const Interruption interruption;
   MigrationReport report;
@@ -153,7 +155,7 @@ int verify(const MigrateArguments& arguments, Console& console) {
 
 int diff(const MigrateArguments& arguments, Console& console) {
   const Schema expected = schema_of(Migrations::from_folder(arguments.folder));
-  const Database db = Database::open(arguments.database, {.mode = OpenMode::read_only, .readers = 1});
+  const Database db = open_to_read(arguments.database, {.readers = 1}, arguments.sharing);
   const auto differences = compare_schemas(expected, read_schema(db));
   print(console, arguments, differences.empty() ? "no difference\n" : format_findings(std::span(differences)),
         [&] { return to_json(std::span(differences)); });
@@ -162,7 +164,9 @@ int diff(const MigrateArguments& arguments, Console& console) {
 
 int adopt(const MigrateArguments& arguments, Console& console) {
   const Migrations migrations = Migrations::from_folder(arguments.folder);
-  const auto open = [&](OpenMode mode) { return Database::open(arguments.database, {.mode = mode, .readers = 1}); };
+  const auto open = [&](OpenMode mode) {
+    return open_to_write(arguments.database, {.mode = mode, .readers = 1}, arguments.sharing);
+  };
   if (const auto db = open_to_look([&] { return open(OpenMode::read_only); })) {
     check_baseline(*db, migrations, arguments.version);
   }
@@ -188,6 +192,7 @@ class Subcommand {
 
   Subcommand& database() {
     command_.add_option("DATABASE", arguments_->database, "The database file")->required();
+    add_exclusive(command_, arguments_->sharing);
     return *this;
   }
   Subcommand& folder() {

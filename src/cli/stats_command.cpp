@@ -27,6 +27,7 @@ struct StatsArguments {
   std::uint64_t count = 0;
   std::size_t tables = 15;
   bool as_json = false;
+  Sharing sharing = Sharing::usual;
 };
 
 // It may have been resized meanwhile.
@@ -52,7 +53,7 @@ void print(Console& console, const std::vector<ScreenLine>& lines) {
 }
 
 int stats(const StatsArguments& arguments, Console& console) {
-  const FileStats stats = read_file_stats(arguments.file, kSizesLimit);
+  const FileStats stats = read_file_stats(arguments.file, kSizesLimit, arguments.sharing);
   if (arguments.as_json) {
     console.out << format_json(to_json(stats, arguments.tables)) << "\n";
   } else {
@@ -113,6 +114,7 @@ void add_stats(CLI::App& app, Run& run) {
       ->capture_default_str();
   command->add_option("--tables", arguments->tables, "How many tables and indexes at most, the largest first")
       ->capture_default_str();
+  add_exclusive(*command, arguments->sharing)->excludes(watching);
   command->add_flag("--json", arguments->as_json, "JSON alone on standard output; with --watch an object a line");
   command->callback([arguments, &run] {
     run = [arguments](Console& console) {

@@ -105,7 +105,7 @@ class Watch {
   void look_at_tables() {
     const auto begin = pace_.now();
     try {
-      FileStats stats = read_file_stats(options_.path, kSizesLimit);
+      FileStats stats = read_file_stats(options_.path, kSizesLimit, Sharing::shared);
       if (!is_found_) database_bytes_ = stats.page_count * stats.page_size;
       workload_.tables = std::move(stats);
       workload_.tables_note.clear();

@@ -129,7 +129,9 @@ void expect_lockable(const fs::path& path, const fs::path& absolute) {
     refuse(path, "others can be kept out of it, as Locking::exclusive does, only where it can be written: " +
                      describe(errno));
   }
-  if (has_hot_journal(absolute)) refuse(path, reason_of_place(absolute, SQLITE_READONLY_ROLLBACK, 0));
+  if (!has_hot_journal(absolute)) return;
+  throw OpenError("cannot open \"" + path.string() + "\": " + reason_of_place(absolute, SQLITE_READONLY_ROLLBACK, 0),
+                  {.code = SQLITE_READONLY, .extended_code = SQLITE_READONLY_ROLLBACK, .database = path.string()});
 }
 
 }  // namespace

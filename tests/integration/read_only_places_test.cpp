@@ -151,6 +151,7 @@ TEST_F(ReadOnlyPlaces, AJournalIsLeftToThoseWhoWrite) {
     const auto error = error_of<OpenError>(
         [&] { static_cast<void>(Database::open(file_, {.mode = OpenMode::read_only, .locking = locking})); });
     EXPECT_TRUE(mentions(error, "-journal", "open it for writing once")) << error.what();
+    EXPECT_EQ(error.extended_code(), SQLITE_READONLY_ROLLBACK);
     EXPECT_EQ(contents_of(place_), before);
   }
   const Database db = Database::open(file_, {.mode = OpenMode::existing});
