@@ -110,6 +110,7 @@ void save(const Database& original, const std::filesystem::path& file) {
 // own beside it, or change them. Nobody has it open here, whose locks would end
 // with the reading (https://sqlite.org/howtocorrupt.html, 2.2).
 Database load(const std::filesystem::path& file, Options options) {
+  static_cast<void>(detail::find_database_file(file));  // throws for what open() would not take for its files
   const std::shared_ptr<MemoryStore> whole = MemoryStore::make(0);
   detail::OpenDatabases::of_this_process().while_closed(detail::identity_of(file), [&] {
     read_into(*whole, FileKind::database, file);

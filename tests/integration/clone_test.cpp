@@ -200,6 +200,21 @@ TEST(SaveAndLoad, TakeWhatTheLogHasAsWell) {
   EXPECT_TRUE(fs::exists(folder / "crashed" / "app.db-wal"));
 }
 
+TEST(SaveAndLoad, RefuseWhatOpeningWouldNotTakeForItsFiles) {
+  const testing::TemporaryFolder folder;
+  save(Database::in_memory(), folder / "app.db");
+  std::ofstream(folder / "private") << "not a log";
+  fs::create_symlink(folder / "app.db", folder / "link.db");
+  EXPECT_TRUE(mentions(error_of<OpenError>([&] { static_cast<void>(load(folder / "link.db")); }), "symbolic link"));
+  for (const char* suffix : {"-wal", "-journal"}) {
+    const fs::path beside = (folder / "app.db").string() + suffix;
+    fs::create_symlink(folder / "private", beside);
+    EXPECT_TRUE(mentions(error_of<OpenError>([&] { static_cast<void>(load(folder / "app.db")); }), "symbolic link"));
+    fs::remove(beside);
+  }
+  EXPECT_NO_THROW(static_cast<void>(load(folder / "app.db")));
+}
+
 TEST(SaveAndLoad, RefuseWhatIsNoDatabaseOrIsOpenHere) {
   const testing::TemporaryFolder folder;
   EXPECT_THROW(static_cast<void>(load(folder / "missing.db")), OpenError);
