@@ -2,8 +2,10 @@
 
 #include <SQLiteCpp/Exception.h>
 #include <algorithm>
+#include <filesystem>
 #include <limits>
 #include <sqlite3.h>
+#include <system_error>
 #include <utility>
 
 #include "sqlane/error.hpp"
@@ -11,6 +13,7 @@
 #include "sqlite/errors.hpp"
 #include "sqlite/fork_safety.hpp"
 #include "sqlite/hardening.hpp"
+#include "sqlite/index_file.hpp"
 #include "sqlite/opening_reasons.hpp"
 #include "sqlite/remedies.hpp"
 
@@ -68,6 +71,13 @@ const char* vfs_of(const ConnectionSettings& settings) {
   return kExclusiveVfs;
 }
 
+// A reader of a database without a log need not become one that has an index.
+bool shares_index(const ConnectionSettings& settings) {
+  if (settings.is_memory() || settings.locking != Locking::shared || settings.medium == Medium::fixed) return false;
+  std::error_code error;
+  return settings.role != Role::reader || std::filesystem::exists(settings.database + "-wal", error);
+}
+
 SQLite::Database open_handle(const ConnectionSettings& settings) {
   expect_supported_engine();
   keep_whole_across_forks();
@@ -79,6 +89,7 @@ SQLite::Database open_handle(const ConnectionSettings& settings) {
   flags |= only_reads ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
   // A file is there: prepare_database_file() has made it.
   if (settings.is_memory() && settings.role != Role::reader) flags |= SQLITE_OPEN_CREATE;
+  if (shares_index(settings)) prepare_index(settings.database);
   try {
     if (settings.medium == Medium::fixed) {
       const FixedOpening opening = opening_on_fixed_medium(settings.database);
