@@ -126,15 +126,21 @@ FileWatch::FileWatch(std::filesystem::path database)
       log_name_(database_.string() + "-wal"),
       index_name_(database_.string() + "-shm"),
       has_exact_times_(time_stamps_at(database_).are_exact),
-      identity_(state_of(database_)),
-      descriptor_(descriptor_for_stat(database_, identity_)) {
+      identity_(state_of(database_)) {
   if (identity_.error == 0) return;
   throw OpenError("cannot open " + quoted(database_) + ": " + std::generic_category().message(identity_.error),
                   {.database = database_.string()});
 }
 
 FileWatch::~FileWatch() {
+  const MutexLock lock(mutex_);
+  close_descriptor();
+}
+
+void FileWatch::close_descriptor() noexcept {
   if (descriptor_ >= 0) ::close(descriptor_);
+  descriptor_ = -1;
+  found_.reset();
 }
 
 void FileWatch::expect_openable() {
@@ -168,6 +174,7 @@ void FileWatch::join(sqlite3* connection, Logs logs) {
     const FileState now = state_of(database_);
     known_ = {.log = position, .size = now.size, .changed = now.changed};
   }
+  if (descriptor_ < 0) descriptor_ = descriptor_for_stat(database_, identity_);
   ++open_;
 }
 
@@ -178,7 +185,7 @@ void FileWatch::leave(sqlite3* connection) noexcept {
     is_lost = (known_ ? look(connection) : look_at_names()).loss != Loss::none;
   } catch (const std::bad_alloc&) {  // for a reason: better a log too many than one too few
   }
-  --open_;
+  if (--open_ == 0) close_descriptor();
   if (is_lost) sqlite3_db_config(connection, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
 }
 
@@ -417,11 +424,9 @@ void FileWatch::start_anew(const FileIdentity& expected) {
   const FileState now = state_of(database_);
   if (now.error != 0) refuse(unreachable(quoted(database_), now.error));
   if (now.identity != expected) refuse("the file " + quoted(database_) + " was replaced once more");
-  if (descriptor_ >= 0) ::close(descriptor_);
+  close_descriptor();
   identity_ = now;
   has_exact_times_ = time_stamps_at(database_).are_exact;
-  descriptor_ = descriptor_for_stat(database_, identity_);
-  found_.reset();
   log_.reset();
   index_.reset();
   before_commit_.reset();

@@ -147,6 +147,7 @@ class FileWatch {
   };
 
   [[nodiscard]] FileState find_database() noexcept SQLANE_REQUIRES(mutex_);
+  void close_descriptor() noexcept SQLANE_REQUIRES(mutex_);
   void learn_side_files(const FileState& log) SQLANE_REQUIRES(mutex_);
   [[nodiscard]] Verdict look_at_database(const FileState& now) const SQLANE_REQUIRES(mutex_);
   [[nodiscard]] Verdict look_at_log(const FileState& now) const SQLANE_REQUIRES(mutex_);
@@ -173,7 +174,7 @@ class FileWatch {
   Mutex mutex_;
   bool has_exact_times_ SQLANE_GUARDED_BY(mutex_);
   FileState identity_ SQLANE_GUARDED_BY(mutex_);
-  int descriptor_ SQLANE_GUARDED_BY(mutex_);                  // of the database, to ask about it alone; -1: none
+  int descriptor_ SQLANE_GUARDED_BY(mutex_) = -1;  // of the database while it is open, to ask about it alone; -1: none
   std::optional<FileState> found_ SQLANE_GUARDED_BY(mutex_);  // by its name, and not touched in the same tick
   std::optional<FileState> log_ SQLANE_GUARDED_BY(mutex_);
   std::optional<FileState> index_ SQLANE_GUARDED_BY(mutex_);            // of the log; in a file for Locking::shared
