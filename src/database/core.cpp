@@ -235,6 +235,7 @@ void Core::reopen(CallSite site) {
   if (has_writer) writer.get().save_log_without_a_name();
   governor_.forget_log();
   writer.retire();
+  keeper_.reset();
   if (sweep_) sweep_->dismiss();
   files.make_room();
   static_cast<void>(prepare_database_file(settings_.database, OpenMode::existing, settings_.locking));
@@ -249,7 +250,11 @@ void Core::reopen(CallSite site) {
   if (sweep_) sweep_.emplace(settings_.database);
   writer_record_->failed_commits = 0;
   if (has_writer || options_.mode != OpenMode::read_only) static_cast<void>(writer.get());
-  if (settings_.locking == Locking::exclusive) governor_.open();
+  if (settings_.is_alone && !writer.is_open()) {
+    keeper_ = open_reader(settings_);
+  } else if (settings_.locking == Locking::exclusive) {
+    governor_.open();
+  }
 }
 
 void Core::raise_durability(Durability durability, CallSite site) {

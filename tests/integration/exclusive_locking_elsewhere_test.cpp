@@ -111,6 +111,25 @@ TEST_F(OpenElsewhere, KeepsOthersOutWhileItIsOnlyRead) {
   EXPECT_EQ(shell("SELECT group_concat(id) FROM note"), success("1,2"));
 }
 
+TEST_F(OpenElsewhere, KeepsOthersOutOfAFileThatIsReopenedToRead) {
+  EXPECT_EQ(shell("CREATE TABLE note (id INTEGER PRIMARY KEY); INSERT INTO note VALUES (1)"), success());
+  const fs::path other_file = folder / "other.db";
+  fs::copy_file(path, other_file);
+  EXPECT_EQ(testing::run_in_shell(other_file, "INSERT INTO note VALUES (2)"), success());
+  const std::string before = testing::bytes_of(other_file);
+  Options options = exclusive();
+  options.mode = OpenMode::read_only;
+  {
+    Database db = open(options);
+    fs::rename(other_file, path);
+    db.reopen();
+    EXPECT_EQ(ids(db), (std::vector{1, 2}));
+    EXPECT_TRUE(is_locked_out(shell("INSERT INTO note VALUES (-1)")));
+  }
+  EXPECT_EQ(testing::bytes_of(path), before);
+  EXPECT_EQ(testing::contents_of(folder.path()).size(), 1U);
+}
+
 TEST_F(OpenElsewhere, GivesUpAtTheDeadline) {
   open_there();
   Options options = exclusive();
