@@ -21,7 +21,7 @@ std::vector<HealthChecker::Listener> health_listeners(const Options& options) {
   std::vector<HealthChecker::Listener> listeners;
   if (options.on_health_change) listeners.push_back(options.on_health_change);
   if (options.metrics != nullptr) {
-    listeners.push_back([metrics = options.metrics](const Health& health) { metrics->on_health(health); });
+    listeners.emplace_back([metrics = options.metrics](const Health& health) { metrics->on_health(health); });
   }
   return listeners;
 }

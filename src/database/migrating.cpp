@@ -46,7 +46,7 @@ std::filesystem::path copy_before(const Core& core, const MigrateOptions& option
 
 std::filesystem::path back_up(Core& core, const MigrateOptions& options, std::int32_t version,
                               const std::function<void(std::uint64_t)>& on_progress, CallSite site) {
-  const std::filesystem::path copy = copy_before(core, options, version);
+  std::filesystem::path copy = copy_before(core, options, version);
   BackupOptions how;
   how.stop = options.stop;
   how.on_progress = [&](const BackupProgress& progress) { on_progress(progress.copied_bytes); };

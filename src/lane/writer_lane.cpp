@@ -8,7 +8,7 @@
 namespace sqlane::detail {
 
 WriterLane::WriterLane(LaneHooks hooks, LaneSettings settings, Clock& clock)
-    : hooks_(std::move(hooks)), settings_(settings), clock_(clock), writer_(hooks_.open_writer, clock) {}
+    : hooks_(std::move(hooks)), settings_(std::move(settings)), clock_(clock), writer_(hooks_.open_writer, clock) {}
 
 WriterLane::~WriterLane() {
   std::thread thread;
@@ -41,7 +41,7 @@ void WriterLane::sample(Job& job) {
   job.trace.emplace(WriteTrace{.site = job.site});
 }
 
-Connection& WriterLane::acquire(Waiter& waiter, Clock::time_point deadline, std::stop_token stop) {
+Connection& WriterLane::acquire(Waiter& waiter, Clock::time_point deadline, const std::stop_token& stop) {
   enter(waiter, deadline, stop);
   if (waiter.error != nullptr) std::rethrow_exception(std::move(waiter.error));
   try {

@@ -98,7 +98,7 @@ class WriterLane final : public Waitable {
 
   // For guards. Give it back with release(), from the same thread or another.
   // Throws likewise, or what opening the writer throws.
-  Connection& acquire(Waiter& waiter, Clock::time_point deadline, std::stop_token stop) SQLANE_EXCLUDES(mutex_);
+  Connection& acquire(Waiter& waiter, Clock::time_point deadline, const std::stop_token& stop) SQLANE_EXCLUDES(mutex_);
   void release() noexcept SQLANE_EXCLUDES(mutex_);
   // As acquire(), but does not open the writer: for whoever has to close it.
   void hold(Waiter& waiter, Clock::time_point deadline) SQLANE_EXCLUDES(mutex_);

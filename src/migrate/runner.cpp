@@ -380,7 +380,7 @@ void MigrationRunner::run_transaction(std::span<const PlannedMigration> steps) {
       for (const ScriptStatement& statement : script->statements) {
         statement_number_ = static_cast<std::size_t>(&statement - script->statements.data()) + 1;
         tell(MigrationPhase::statement, step, statement_number_);
-        run_statement(writer, step, statement, [&] { return consequence; });
+        run_statement(writer, step, statement, [&] { return std::string(consequence); });
       }
     } else {
       tell(MigrationPhase::statement, step);

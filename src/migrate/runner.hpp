@@ -86,7 +86,7 @@ class MigrationRunner {
   // These do nothing when the steps turn out to be others.
   void run_first_of(std::span<const PlannedMigration> steps);
   void run_transaction(std::span<const PlannedMigration> steps);
-  void run_alone(const PlannedMigration& step);
+  void run_alone(const PlannedMigration& planned);
   [[nodiscard]] bool is_still_planned(Connection& writer, std::span<const PlannedMigration> steps);
   void back_up_before_first(const MigrationStep& step);
   void run_function(Connection& writer, JobTransaction& part, const PlannedMigration& planned,

@@ -24,7 +24,6 @@ namespace {
 
 using detail::Connection;
 using detail::ConnectionSettings;
-using detail::Core;
 using detail::CoreAccess;
 using detail::FileKind;
 using detail::MemoryFile;
