@@ -238,7 +238,9 @@ void Core::reopen(CallSite site) {
   keeper_.reset();
   if (sweep_) sweep_->dismiss();
   files.make_room();
-  static_cast<void>(prepare_database_file(settings_.database, OpenMode::existing, settings_.locking));
+  const bool writes = has_writer || options_.mode != OpenMode::read_only;
+  static_cast<void>(
+      prepare_database_file(settings_.database, writes ? OpenMode::existing : OpenMode::read_only, settings_.locking));
   const FileIdentity identity = identity_of(settings_.database);
   std::shared_ptr<void> registration = registration_;
   if (identity != files.identity()) {
@@ -249,7 +251,7 @@ void Core::reopen(CallSite site) {
   registration_ = std::move(registration);
   if (sweep_) sweep_.emplace(settings_.database);
   writer_record_->failed_commits = 0;
-  if (has_writer || options_.mode != OpenMode::read_only) static_cast<void>(writer.get());
+  if (writes) static_cast<void>(writer.get());
   if (settings_.is_alone && !writer.is_open()) {
     keeper_ = open_reader(settings_);
   } else if (settings_.locking == Locking::exclusive) {

@@ -80,15 +80,29 @@ void expect_regular(const fs::path& path, const fs::path& absolute, const struct
   if (!S_ISREG(status.st_mode)) refuse(path, "it is not a regular file");
 }
 
+// How many names a file has. File systems in user space tell what was so a moment ago, unless they are told to look.
+std::uint64_t count_names([[maybe_unused]] const fs::path& absolute, const struct stat& status) {
+#if defined(AT_STATX_FORCE_SYNC)
+  struct statx now {};
+  if (status.st_nlink > 1 &&
+      ::statx(AT_FDCWD, absolute.c_str(), AT_SYMLINK_NOFOLLOW | AT_STATX_FORCE_SYNC, STATX_NLINK, &now) == 0 &&
+      (now.stx_mask & STATX_NLINK) != 0) {
+    return now.stx_nlink;
+  }
+#endif
+  return status.st_nlink;
+}
+
 // By each name SQLite would keep another log, and lose what is in the others. A new
 // file can have two for a moment, while it is empty; and where nobody can write,
 // there are no logs: systems that share whole trees of files have many names there.
 void expect_one_name(const fs::path& path, const fs::path& absolute, const struct stat& status, OpenMode mode) {
-  if (status.st_nlink < 2 || status.st_size == 0) return;
+  const std::uint64_t names = count_names(absolute, status);
+  if (names < 2 || status.st_size == 0) return;
   struct statvfs info {};
   if (mode == OpenMode::read_only && ::statvfs(absolute.c_str(), &info) == 0 && (info.f_flag & ST_RDONLY) != 0) return;
   refuse(path,
-         "it has " + std::to_string(status.st_nlink) +
+         "it has " + std::to_string(names) +
              " names (hard links), and what is written by one of them would be lost by another; delete the others, "
              "or copy it to a file of its own");
 }

@@ -38,12 +38,17 @@ class AloneWithFile {
 
   [[nodiscard]] bool is_alone() const noexcept { return is_alone_; }
 
-  // As SQLite removes it when the last connection is closed.
-  void remove_index() {
+  // As SQLite removes it when the last connection is closed; or by its name, where SQLite cannot even open it, on a
+  // full disk: who has an index open has a lock on the database as well.
+  void remove_index(const fs::path& index) {
     constexpr int kRegionBytes = 32768;
     void volatile* region = nullptr;
-    if (calls().iVersion < 2) return;
-    if (calls().xShmMap(file_, 0, kRegionBytes, 0, &region) == SQLITE_OK) calls().xShmUnmap(file_, 1);
+    if (calls().iVersion >= 2 && calls().xShmMap(file_, 0, kRegionBytes, 0, &region) == SQLITE_OK) {
+      calls().xShmUnmap(file_, 1);
+      return;
+    }
+    std::error_code error;
+    fs::remove(index, error);
   }
 
  private:
@@ -71,7 +76,7 @@ LogSweep::~LogSweep() {
   std::error_code error;
   const fs::path log = database_.string() + "-wal";
   if (made_log && fs::file_size(log, error) == 0 && !error) fs::remove(log, error);
-  if (made_index) file.remove_index();
+  if (made_index) file.remove_index(database_.string() + "-shm");
 }
 
 }  // namespace sqlane::detail

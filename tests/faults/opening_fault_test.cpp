@@ -98,6 +98,19 @@ TEST_F(OpeningFaults, SayThatTheDiskIsFullAndReadWithoutAnIndex) {
   EXPECT_EQ(db.query_one<int>("SELECT count(*) FROM in_the_log"), 3);
 }
 
+// SQLite gives it a few bytes as soon as it has made it, and again when it is asked to remove it.
+TEST_F(OpeningFaults, LeaveNoIndexThatHadNoRoom) {
+  const fs::path copy = folder / "copy.db";
+  testing::leave_log(folder / "work.db", copy, 3);
+  const auto before_it = testing::contents_of(folder.path());
+  for (const OpenMode mode : {OpenMode::read_only, OpenMode::existing}) {
+    const FileFaultInjection full({.call = FileCall::truncate, .error = ENOSPC, .times = -1});
+    EXPECT_THROW(static_cast<void>(Database::open(copy, {.mode = mode})), OpenError);
+    EXPECT_GT(full.failures(), 0);
+    EXPECT_TRUE(testing::contents_of(folder.path()) == before_it);
+  }
+}
+
 TEST_F(OpeningFaults, RefuseAnEngineThatIsTooOld) {
   testing::pretend_version(3'038'005);
   EXPECT_TRUE(mentions(refusal(), "3.39.0"));

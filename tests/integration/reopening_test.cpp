@@ -251,6 +251,7 @@ TEST_F(ReopeningTest, OfOneThatIsOnlyRead) {
   fs::rename(another_database(path), path);
   EXPECT_FALSE(reading.health().is_healthy());
   EXPECT_THROW(static_cast<void>(titles_of(reading)), IoError);
+  fs::permissions(path, fs::perms::owner_read);
   reading.reopen();
   EXPECT_EQ(titles_of(reading), Titles{"of another file"});
 }
