@@ -217,7 +217,7 @@ class Database {
   // while all is as it was. For all who share the database.
   //
   // Waits for those that write or read (up to Options::acquire_timeout, then
-  // TimeoutError naming them); calls meanwhile fail with IoError, or wait. What
+  // TimeoutError naming them). Other calls wait meanwhile, or are an IoError. What
   // was committed is kept where that can be done: a log whose name alone was
   // deleted or moved is brought into the database, with the write that failed for
   // it. A log that belongs to another file than the one that is there now is

@@ -64,7 +64,7 @@ class CheckpointGovernor {
   [[nodiscard]] std::uint64_t checkpoints() const noexcept { return checkpoints_.value(); }
 
   void close() noexcept { checkpointer_.reset(); }
-  // close(), and what is known of the log is known of another one.
+  // Closes the checkpointer, and forgets what it knows of a log that is not used any more.
   void forget_log() noexcept;
 
   // Copies what nobody needs in the log any more. True when that was all of it:

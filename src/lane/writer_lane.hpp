@@ -100,7 +100,7 @@ class WriterLane final : public Waitable {
   // Throws likewise, or what opening the writer throws.
   Connection& acquire(Waiter& waiter, Clock::time_point deadline, const std::stop_token& stop) SQLANE_EXCLUDES(mutex_);
   void release() noexcept SQLANE_EXCLUDES(mutex_);
-  // As acquire(), but does not open the writer: for whoever has to close it.
+  // Takes the lane as acquire() does, without opening the writer. Throws TimeoutError, ClosedError, UsageError.
   void hold(Waiter& waiter, Clock::time_point deadline) SQLANE_EXCLUDES(mutex_);
   // By the holder.
   [[nodiscard]] Writer& writer() noexcept { return writer_; }

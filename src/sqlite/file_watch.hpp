@@ -75,7 +75,7 @@ struct FileState {
 // clock. File systems whose times are not known to be exact are not asked for
 // changes of the content.
 //
-// reopen(), step by step: what each ends with if it fails is said in Core::reopen().
+// The steps of Core::reopen(), which says what a failure of one leaves.
 //
 //   begin_anew()   no connection is opened from now on
 //                  (all that are open are closed)

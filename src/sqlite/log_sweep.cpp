@@ -38,8 +38,8 @@ class AloneWithFile {
 
   [[nodiscard]] bool is_alone() const noexcept { return is_alone_; }
 
-  // As SQLite removes it when the last connection is closed; or by its name, where SQLite cannot even open it, on a
-  // full disk: who has an index open has a lock on the database as well.
+  // Removes it as SQLite does when the last connection is closed; or by its name, where SQLite cannot even open it, on
+  // a full disk. A connection that has it open has a lock on the database as well, so there is none.
   void remove_index(const fs::path& index) {
     constexpr int kRegionBytes = 32768;
     void volatile* region = nullptr;
