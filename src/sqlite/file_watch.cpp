@@ -1,18 +1,11 @@
 #include "sqlite/file_watch.hpp"
 
-#include <array>
 #include <cerrno>
-#include <fcntl.h>
+#include <ctime>
 #include <new>
 #include <sqlite3.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <system_error>
-#include <unistd.h>
 #include <utility>
-#if defined(__linux__)
-#include <sys/vfs.h>
-#endif
 
 #include "sqlane/error.hpp"
 #include "sqlite/free_name.hpp"
@@ -21,63 +14,7 @@ namespace sqlane::detail {
 namespace {
 
 constexpr std::int64_t kNanoseconds = 1'000'000'000;
-constexpr std::uint64_t kBlock = 512;  // of st_blocks
-constexpr int kTries = 3;              // of comparing a log with its index, both of which another process can change
-
-FileIdentity identity_of(const struct stat& status) noexcept {
-  return {.device = static_cast<std::uint64_t>(status.st_dev), .inode = static_cast<std::uint64_t>(status.st_ino)};
-}
-
-FileState state_by_stat(const std::filesystem::path& path) noexcept {
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) return {.error = errno};
-  return {.identity = identity_of(status),
-          .size = static_cast<std::uint64_t>(status.st_size),
-          .room = static_cast<std::uint64_t>(status.st_blocks) * kBlock,
-          .changed = status.st_mtim.tv_sec * kNanoseconds + status.st_mtim.tv_nsec,
-          .touched = status.st_ctim.tv_sec * kNanoseconds + status.st_ctim.tv_nsec};
-}
-
-// What the time stamps of a file system can be taken for.
-struct TimeStamps {
-  bool are_exact = false;      // they change with each change of a file, at once, and by nothing else
-  bool tell_of_names = false;  // one of them with each change of the file's names as well
-};
-
-TimeStamps time_stamps_at([[maybe_unused]] const std::filesystem::path& path) noexcept {
-#if defined(__linux__)
-  constexpr long kZfs = 0x2fc12fc1;
-  constexpr std::array<long, 6> kLocal{
-      0xef53,      // ext2, ext3, ext4
-      0x58465342,  // xfs
-      0x9123683e,  // btrfs
-      0x01021994,  // tmpfs
-      0xf2f52010,  // f2fs
-      kZfs,
-  };
-  struct statfs info {};
-  if (::statfs(path.c_str(), &info) != 0) return {};
-  for (const long local : kLocal) {
-    if (static_cast<long>(info.f_type) == local) return {.are_exact = true, .tell_of_names = local != kZfs};
-  }
-#endif
-  return {};
-}
-
-// A descriptor that holds no data, so that closing it drops none of SQLite's locks; -1 where there is none.
-int descriptor_for_stat([[maybe_unused]] const std::filesystem::path& path,
-                        [[maybe_unused]] const FileState& expected) noexcept {
-#if defined(O_PATH)
-  if (!time_stamps_at(path).tell_of_names) return -1;
-  const int descriptor = ::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC);
-  struct stat status {};
-  if (descriptor >= 0 && ::fstat(descriptor, &status) == 0 && identity_of(status) == expected.identity) {
-    return descriptor;
-  }
-  if (descriptor >= 0) ::close(descriptor);
-#endif
-  return -1;
-}
+constexpr int kTries = 3;  // of comparing a log with its index, both of which another process can change
 
 // What a change of a file from now on would be stamped with, or less.
 std::int64_t time_of_stamps() noexcept {
@@ -103,43 +40,24 @@ bool is_missing(const FileState& state) { return state.error == ENOENT || state.
 
 }  // namespace
 
-FileState state_of(const std::filesystem::path& path) noexcept {
-#if defined(STATX_MNT_ID)
-  struct statx status {};
-  if (::statx(AT_FDCWD, path.c_str(), AT_STATX_SYNC_AS_STAT,
-              STATX_INO | STATX_SIZE | STATX_BLOCKS | STATX_MTIME | STATX_CTIME | STATX_MNT_ID, &status) == 0) {
-    return {
-        .identity = {.device = ::gnu_dev_makedev(status.stx_dev_major, status.stx_dev_minor), .inode = status.stx_ino},
-        .mount = (status.stx_mask & STATX_MNT_ID) != 0 ? status.stx_mnt_id : 0,
-        .size = status.stx_size,
-        .room = status.stx_blocks * kBlock,
-        .changed = status.stx_mtime.tv_sec * kNanoseconds + status.stx_mtime.tv_nsec,
-        .touched = status.stx_ctime.tv_sec * kNanoseconds + status.stx_ctime.tv_nsec};
-  }
-  if (errno != ENOSYS && errno != EPERM) return {.error = errno};  // a kernel, or a sandbox, without that call
-#endif
-  return state_by_stat(path);
-}
-
 FileWatch::FileWatch(std::filesystem::path database)
     : database_(std::move(database)),
       log_name_(database_.string() + "-wal"),
       index_name_(database_.string() + "-shm"),
       has_exact_times_(time_stamps_at(database_).are_exact),
-      identity_(state_of(database_)) {
+      identity_(database_now()) {
   if (identity_.error == 0) return;
   throw OpenError("cannot open " + quoted(database_) + ": " + std::generic_category().message(identity_.error),
                   {.database = database_.string()});
 }
 
-FileWatch::~FileWatch() {
-  const MutexLock lock(mutex_);
-  close_descriptor();
-}
+FileState FileWatch::database_now() const noexcept { return state_of(database_, Times::asked); }
 
-void FileWatch::close_descriptor() noexcept {
-  if (descriptor_ >= 0) ::close(descriptor_);
-  descriptor_ = -1;
+FileState FileWatch::log_now() const noexcept { return state_of(log_name_, Times::left_out); }
+
+void FileWatch::close_handles() noexcept {
+  database_handle_.close();
+  log_handle_.close();
   found_.reset();
 }
 
@@ -153,12 +71,11 @@ void FileWatch::join(sqlite3* connection, Logs logs) {
   const MutexLock lock(mutex_);
   expect_no_new_beginning();
   if (open_ == 0 && loss() == Loss::none) {
-    log_.reset();
-    index_.reset();
+    forget_side_files();
     known_.reset();
     lasting_.reset();
   }
-  learn_side_files(state_of(log_name_));
+  learn_side_files(log_now());
   // SQLite compares what it has open with what is there: so the names tell of this connection too.
   int moved = 0;
   const int code = sqlite3_file_control(connection, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
@@ -171,10 +88,10 @@ void FileWatch::join(sqlite3* connection, Logs logs) {
   conclude(verdict);
   if (logs == Logs::written && !known_) {
     const std::optional<LogPosition> position = log_position(connection);
-    const FileState now = state_of(database_);
+    const FileState now = database_now();
     known_ = {.log = position, .size = now.size, .changed = now.changed};
   }
-  if (descriptor_ < 0) descriptor_ = descriptor_for_stat(database_, identity_);
+  if (!database_handle_.is_open()) database_handle_.open(database_, identity_.identity);
   ++open_;
 }
 
@@ -185,7 +102,7 @@ void FileWatch::leave(sqlite3* connection) noexcept {
     is_lost = (known_ ? look(connection) : look_at_names()).loss != Loss::none;
   } catch (const std::bad_alloc&) {  // for a reason: better a log too many than one too few
   }
-  if (--open_ == 0) close_descriptor();
+  if (--open_ == 0) close_handles();
   if (is_lost) sqlite3_db_config(connection, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
 }
 
@@ -198,23 +115,22 @@ void FileWatch::expect_readable() {
   if (loss() != Loss::database) return;
   const MutexLock lock(mutex_);
   if (loss() != Loss::database) return;
-  const FileState now = state_of(database_);
+  const FileState now = database_now();
   Verdict verdict = look_at_database(now);
   if (verdict.loss == Loss::none && lasting_) verdict = *lasting_;
   conclude(verdict);
 }
 
 bool FileWatch::has_whole_log(sqlite3* connection) noexcept {
+  const MutexLock lock(mutex_);
   for (int i = 0; i < kTries; ++i) {
     const std::optional<LogPosition> position = log_position(connection);
-    const std::optional<std::uint64_t> size = size_of_log(connection);
+    const std::optional<std::uint64_t> size = log_size(connection);
     if (!position || !size || *size >= position->bytes()) {
-      const MutexLock lock(mutex_);
       before_commit_ = position;
       return true;
     }
     if (log_position(connection) != position) continue;  // another process has emptied it meanwhile
-    const MutexLock lock(mutex_);
     try {
       lasting_ = cut();
     } catch (const std::bad_alloc&) {
@@ -226,37 +142,51 @@ bool FileWatch::has_whole_log(sqlite3* connection) noexcept {
   return true;
 }
 
+// SQLite asks a file for its times as well.
+std::optional<std::uint64_t> FileWatch::log_size(sqlite3* connection) const noexcept {
+  if (log_handle_.is_open()) {
+    if (const FileState log = log_handle_.state(Times::left_out); log.error == 0) return log.size;
+  }
+  return size_of_log(connection);
+}
+
 void FileWatch::learn_content(sqlite3* connection) noexcept {
   const MutexLock lock(mutex_);
   if (loss() != Loss::none) return;
   const std::optional<LogPosition> position = log_position(connection);
-  const FileState now = state_of(database_);
+  const FileState now = database_now();
   known_ = {.log = position, .size = now.size, .changed = now.changed};
 }
 
 FileState FileWatch::find_database() noexcept {
-  struct stat status {};
-  if (found_ && log_ && ::fstat(descriptor_, &status) == 0 && status.st_nlink == 1 &&
-      status.st_ctim.tv_sec * kNanoseconds + status.st_ctim.tv_nsec == found_->touched) {
-    return *found_;
+  if (found_ && log_) {
+    const FileState now = database_handle_.state(Times::asked);
+    if (now.error == 0 && now.names == 1 && now.touched == found_->touched) return *found_;
   }
   const std::int64_t before = time_of_stamps();
-  const FileState now = state_of(database_);
+  const FileState now = database_now();
   found_.reset();
-  if (descriptor_ >= 0 && now.is_same_file(identity_) && now.touched < before) found_ = now;
+  if (database_handle_.is_open() && now.is_same_file(identity_) && now.touched < before) found_ = now;
   return now;
 }
 
 void FileWatch::learn_side_files(const FileState& log) {
   if (log_ || log.error != 0) return;
   log_ = log;
-  if (const FileState index = state_of(index_name_); index.error == 0) index_ = index;
+  log_handle_.open(log_name_, log.identity);
+  if (const FileState index = state_of(index_name_, Times::left_out); index.error == 0) index_ = index;
+}
+
+void FileWatch::forget_side_files() {
+  log_.reset();
+  log_handle_.close();
+  index_.reset();
 }
 
 bool FileWatch::has_side_files_here() noexcept {
   const MutexLock lock(mutex_);
-  return open_ > 0 &&
-         ((log_ && log_->is_same_file(state_of(log_name_))) || (index_ && index_->is_same_file(state_of(index_name_))));
+  return open_ > 0 && ((log_ && log_->is_same_file(log_now())) ||
+                       (index_ && index_->is_same_file(state_of(index_name_, Times::left_out))));
 }
 
 FileWatch::Verdict FileWatch::look_at_database(const FileState& now) const {
@@ -279,9 +209,9 @@ FileWatch::Verdict FileWatch::look_at_log(const FileState& now) const {
 }
 
 FileWatch::Verdict FileWatch::look_at_names() const {
-  Verdict verdict = look_at_database(state_of(database_));
+  Verdict verdict = look_at_database(database_now());
   if (open_ == 0 && loss() == Loss::none) return verdict;
-  if (verdict.loss == Loss::none) verdict = look_at_log(state_of(log_name_));
+  if (verdict.loss == Loss::none) verdict = look_at_log(log_now());
   if (verdict.loss == Loss::none && lasting_) return *lasting_;
   return verdict;
 }
@@ -292,7 +222,7 @@ FileWatch::Verdict FileWatch::look(sqlite3* connection) {
   FileState now = find_database();
   Verdict verdict = look_at_database(now);
   if (verdict.loss != Loss::none) return verdict;
-  FileState log = state_of(log_name_);
+  FileState log = log_now();
   learn_side_files(log);  // SQLite makes those of a new database with its first commit
   verdict = look_at_log(log);
   if (verdict.loss != Loss::none) return look_at_names();  // with the database's name, what holds both can be gone
@@ -305,7 +235,7 @@ FileWatch::Verdict FileWatch::look(sqlite3* connection) {
     }
     position = later;
     now = find_database();
-    log = state_of(log_name_);
+    log = log_now();
   }
   if (position && is_hollow(connection, *position, log) && log_position(connection) == position) {
     lasting_ = cut();
@@ -364,7 +294,7 @@ bool FileWatch::has_lost_anything(sqlite3* connection) {
 
 void FileWatch::begin_anew() {
   const MutexLock lock(mutex_);
-  if (is_missing(state_of(database_))) {
+  if (is_missing(database_now())) {
     throw IoError("there is no file " + quoted(database_) + " to go on with: put one there, or close the Database",
                   {.extended_code = SQLITE_READONLY_DBMOVED, .database = database_.string()});
   }
@@ -379,10 +309,10 @@ void FileWatch::give_up_anew() noexcept {
 // Another log in its place would be in use by others, who know nothing of this one.
 bool FileWatch::has_whole_log_without_a_name(sqlite3* connection) {
   const MutexLock lock(mutex_);
-  if (lasting_ || !state_of(database_).is_same_file(identity_) || !is_missing(state_of(log_name_))) return false;
+  if (lasting_ || !database_now().is_same_file(identity_) || !is_missing(log_now())) return false;
   const std::optional<LogPosition> position = log_position(connection);
   const std::optional<std::uint64_t> size = size_of_log(connection);
-  return known_ && position && size && *size >= position->bytes() && explains(position, state_of(database_));
+  return known_ && position && size && *size >= position->bytes() && explains(position, database_now());
 }
 
 void FileWatch::make_room() {
@@ -391,7 +321,7 @@ void FileWatch::make_room() {
     throw TimeoutError("the file " + quoted(database_) + " is still open; try again",
                        {.database = database_.string(), .retryable = true});
   }
-  const FileState now = state_of(database_);
+  const FileState now = database_now();
   const bool is_another = !now.is_same_file(identity_) || (lasting_ && lasting_->loss == Loss::database);
   if (is_another || is_log_outdated()) set_log_aside();
 }
@@ -401,11 +331,11 @@ bool FileWatch::is_log_outdated() const {
   if (!lasting_ || lasting_->loss != Loss::log || !known_ || !known_->log || known_->log->is_copying()) return false;
   LogPosition copied = *known_->log;
   copied.frames = copied.copied;
-  return state_of(log_name_).size < copied.bytes();
+  return log_now().size < copied.bytes();
 }
 
 void FileWatch::set_log_aside() {
-  if (log_ && log_->is_same_file(state_of(log_name_))) {
+  if (log_ && log_->is_same_file(log_now())) {
     const std::string lost = log_name_.string() + ".lost";
     int error = take_free_name(log_name_, lost);
     for (int i = 2; error == EEXIST; ++i) error = take_free_name(log_name_, lost + "." + std::to_string(i));
@@ -416,19 +346,19 @@ void FileWatch::set_log_aside() {
     }
   }
   std::error_code error;
-  if (index_ && index_->is_same_file(state_of(index_name_))) std::filesystem::remove(index_name_, error);
+  if (index_ && index_->is_same_file(state_of(index_name_, Times::left_out)))
+    std::filesystem::remove(index_name_, error);
 }
 
 void FileWatch::start_anew(const FileIdentity& expected) {
   const MutexLock lock(mutex_);
-  const FileState now = state_of(database_);
+  const FileState now = database_now();
   if (now.error != 0) refuse(unreachable(quoted(database_), now.error));
   if (now.identity != expected) refuse("the file " + quoted(database_) + " was replaced once more");
-  close_descriptor();
+  close_handles();
   identity_ = now;
   has_exact_times_ = time_stamps_at(database_).are_exact;
-  log_.reset();
-  index_.reset();
+  forget_side_files();
   before_commit_.reset();
   known_.reset();
   lasting_.reset();

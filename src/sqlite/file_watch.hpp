@@ -8,29 +8,12 @@
 
 #include "base/mutex.hpp"
 #include "sqlite/database_file.hpp"
+#include "sqlite/file_state.hpp"
 #include "sqlite/log_position.hpp"
 
 struct sqlite3;
 
 namespace sqlane::detail {
-
-// A file as its name leads to it now.
-struct FileState {
-  FileIdentity identity;
-  std::uint64_t mount = 0;   // another one after its file system was mounted again; 0 where the system does not tell
-  std::uint64_t size = 0;    // in bytes
-  std::uint64_t room = 0;    // in bytes: what is allocated on the disk; less than `size` where there are holes
-  std::int64_t changed = 0;  // nanoseconds: when its content changed
-  std::int64_t touched = 0;  // nanoseconds: when that, its names or anything else about it changed
-  int error = 0;             // errno, where nothing of the above is known
-
-  // Whether it is one file still, whatever is in it by now.
-  [[nodiscard]] bool is_same_file(const FileState& other) const noexcept {
-    return error == other.error && identity == other.identity && mount == other.mount;
-  }
-};
-
-[[nodiscard]] FileState state_of(const std::filesystem::path& path) noexcept;
 
 // Whether the files of an open database are still those that their names lead to.
 //
@@ -61,7 +44,7 @@ struct FileState {
 //     newest one in the hook.
 //  4. The database's content changes by checkpoints alone. One that runs, or has
 //     run, is seen in the index; known_ is the state that the last look explained.
-//  5. A name is looked up from the root, which costs three times what a descriptor
+//  5. A name is looked up from the root, which costs three times what a FileHandle
 //     does. So the database is asked by one first, where the file system touches
 //     a file that is renamed or deleted: as long as it was not touched after the
 //     last look by its name, that look stands. A file touched within the tick of
@@ -93,7 +76,7 @@ class FileWatch {
   explicit FileWatch(std::filesystem::path database);
   FileWatch(const FileWatch&) = delete;
   FileWatch& operator=(const FileWatch&) = delete;
-  ~FileWatch();
+  ~FileWatch() = default;
 
   [[nodiscard]] FileIdentity identity() SQLANE_EXCLUDES(mutex_) {
     const MutexLock lock(mutex_);
@@ -146,9 +129,15 @@ class FileWatch {
     std::int64_t changed = 0;
   };
 
+  // By their names.
+  [[nodiscard]] FileState database_now() const noexcept;
+  [[nodiscard]] FileState log_now() const noexcept;
+
   [[nodiscard]] FileState find_database() noexcept SQLANE_REQUIRES(mutex_);
-  void close_descriptor() noexcept SQLANE_REQUIRES(mutex_);
+  void close_handles() noexcept SQLANE_REQUIRES(mutex_);
+  [[nodiscard]] std::optional<std::uint64_t> log_size(sqlite3* connection) const noexcept SQLANE_REQUIRES(mutex_);
   void learn_side_files(const FileState& log) SQLANE_REQUIRES(mutex_);
+  void forget_side_files() SQLANE_REQUIRES(mutex_);
   [[nodiscard]] Verdict look_at_database(const FileState& now) const SQLANE_REQUIRES(mutex_);
   [[nodiscard]] Verdict look_at_log(const FileState& now) const SQLANE_REQUIRES(mutex_);
   [[nodiscard]] Verdict look_at_names() const SQLANE_REQUIRES(mutex_);
@@ -174,7 +163,8 @@ class FileWatch {
   Mutex mutex_;
   bool has_exact_times_ SQLANE_GUARDED_BY(mutex_);
   FileState identity_ SQLANE_GUARDED_BY(mutex_);
-  int descriptor_ SQLANE_GUARDED_BY(mutex_) = -1;  // of the database while it is open, to ask about it alone; -1: none
+  FileHandle database_handle_ SQLANE_GUARDED_BY(mutex_);      // while it is open
+  FileHandle log_handle_ SQLANE_GUARDED_BY(mutex_);           // of log_
   std::optional<FileState> found_ SQLANE_GUARDED_BY(mutex_);  // by its name, and not touched in the same tick
   std::optional<FileState> log_ SQLANE_GUARDED_BY(mutex_);
   std::optional<FileState> index_ SQLANE_GUARDED_BY(mutex_);            // of the log; in a file for Locking::shared

@@ -108,8 +108,8 @@ TEST_F(ExclusiveLockingFaults, OfAReaderLeaveTheLock) {
     const FaultInjection fault({.call = Call::step, .sql = "cell_size_check", .code = SQLITE_IOERR});
     EXPECT_THROW(static_cast<void>(db.query_one<int>("SELECT 1")), OpenError);
   }
-  EXPECT_LE(count_open_files(), files_before + 6)
-      << "writer, checkpointer, their logs, one to be used again, and one that tells of the file";
+  EXPECT_LE(count_open_files(), files_before + 7)
+      << "writer, checkpointer, their logs, one to be used again, and two that tell of database and log";
   EXPECT_TRUE(keeps_the_shell_out());
   EXPECT_EQ(db.query_one<int>("SELECT 1"), 1);
 }
