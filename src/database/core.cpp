@@ -222,11 +222,13 @@ void Core::reopen(CallSite site) {
   struct Release {
     WriterLane& lane;
     FileWatch& files;
+    PoolCore& readers;
     ~Release() {
       files.give_up_anew();
+      readers.forget_failures();  // which were due to what is over now, or is to be found out anew
       lane.release();
     }
-  } const release{lane_, files};
+  } const release{lane_, files, readers_->base().core()};
   Writer& writer = lane_.writer();
   const bool has_writer = writer.is_open();
   if (has_writer ? !writer.get().has_lost_anything() : !files.has_lost_anything(nullptr)) return;

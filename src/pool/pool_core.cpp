@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <exception>
+#include <new>
 #include <utility>
 
 #include "pool/state.hpp"
@@ -332,6 +334,18 @@ PoolCore::Claim PoolCore::take_closed(FirstUse use) noexcept {
   return {};
 }
 
+void PoolCore::fail_filling(PoolSlot& slot, FirstUse use, const char* reason) noexcept {
+  add_one(failed_creations_);
+  const MutexLock lock(mutex_);
+  if (breaker_) breaker_->failed(clock_.now());
+  try {
+    last_failure_ = reason;
+  } catch (const std::bad_alloc&) {
+    last_failure_.clear();
+  }
+  give_up_filling(slot, use);
+}
+
 // Makes the resource of a slot from take_closed().
 void PoolCore::fill(PoolSlot& slot, FirstUse use) {
   {
@@ -339,18 +353,19 @@ void PoolCore::fill(PoolSlot& slot, FirstUse use) {
     if (breaker_ && !breaker_->let_through(clock_.now())) {
       add_one(refused_creations_);
       give_up_filling(slot, use);
-      throw OpenError("making " + options_.name + " has failed too often, and is not tried again for a while",
+      throw OpenError("making " + options_.name +
+                          " has failed too often, and is not tried again for a while; the last time: " + last_failure_,
                       ErrorDetails{.sql = {}, .database = {}, .retryable = true});
     }
   }
   void* resource = nullptr;
   try {
     resource = kind_->make();
-  } catch (...) {
-    add_one(failed_creations_);
-    const MutexLock lock(mutex_);
-    if (breaker_) breaker_->failed(clock_.now());
-    give_up_filling(slot, use);
+  } catch (const std::exception& error) {
+    fail_filling(slot, use, error.what());
+    throw;
+  } catch (...) {  // of a factory of the user's
+    fail_filling(slot, use, "something that is no std::exception");
     throw;
   }
   add_one(created_);

@@ -135,6 +135,8 @@ class PoolCore final : public Waitable {
   // Closes everything that there is: what is idle now, the rest when it comes
   // back. Waits for that; TimeoutError naming those who hold something still.
   void renew(Clock::time_point deadline) SQLANE_EXCLUDES(mutex_);
+  // The next one is made without regard to those that could not be made.
+  void forget_failures() noexcept SQLANE_EXCLUDES(mutex_);
 
   // Refuses new calls, wakes those that wait with ClosedError, closes what is idle.
   void shut(PoolState state) noexcept SQLANE_EXCLUDES(mutex_);
@@ -190,6 +192,7 @@ class PoolCore final : public Waitable {
   [[nodiscard]] Loan lend(Claim claim, const CallSite& site) noexcept;
   void publish(PoolSlot& slot, std::uint64_t ticket, const CallSite& site, ThreadNumber thread) noexcept;
   void fill(PoolSlot& slot, FirstUse use) SQLANE_EXCLUDES(mutex_);
+  void fail_filling(PoolSlot& slot, FirstUse use, const char* reason) noexcept SQLANE_EXCLUDES(mutex_);
   void give_up_filling(PoolSlot& slot, FirstUse use) noexcept SQLANE_REQUIRES(mutex_);
   [[nodiscard]] bool needs_check(const PoolSlot& slot) const noexcept;
   [[nodiscard]] bool is_usable(PoolSlot& slot) SQLANE_EXCLUDES(mutex_);
@@ -266,6 +269,7 @@ class PoolCore final : public Waitable {
   int watchers_ SQLANE_GUARDED_BY(mutex_) = 0;        // of returned_
   Condition returned_;
   std::optional<CircuitBreaker> breaker_ SQLANE_GUARDED_BY(mutex_);
+  std::string last_failure_ SQLANE_GUARDED_BY(mutex_);  // of making one, in words
   std::minstd_rand random_ SQLANE_GUARDED_BY(mutex_);
   std::uint64_t last_resource_ SQLANE_GUARDED_BY(mutex_) = 0;
   std::optional<MaintenanceThread::Task> task_;

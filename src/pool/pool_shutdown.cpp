@@ -92,6 +92,11 @@ void PoolCore::renew(Clock::time_point deadline) {
   throw TimeoutError(options_.name + " is still in use: " + describe_holders(), {.retryable = true});
 }
 
+void PoolCore::forget_failures() noexcept {
+  const MutexLock lock(mutex_);
+  if (breaker_) breaker_->succeeded();
+}
+
 bool PoolCore::wait_for_turnover(Clock::time_point deadline) {
   const Visit visit(*this);
   MutexLock lock(mutex_);

@@ -253,6 +253,7 @@ TEST_F(PoolAcquire, SaysAtOnceThatMakingHasFailedTooOften) {
   EXPECT_FALSE(pool.is_healthy());
   const auto refused = error_of<OpenError>([&] { static_cast<void>(pool.acquire()); });
   EXPECT_TRUE(mentions(refused, "making a thing has failed too often")) << refused.what();
+  EXPECT_TRUE(mentions(refused, "the last time: no more things")) << refused.what();
   EXPECT_TRUE(refused.is_retryable());
   EXPECT_EQ(workshop_.failures_to_come, 1);
   EXPECT_EQ(pool.statistics().refused_creations, 1U);
