@@ -221,10 +221,13 @@ class Database {
   // was committed is kept where that can be done: a log whose name alone was
   // deleted or moved is brought into the database, with the write that failed for
   // it. A log that belongs to another file than the one that is there now is
-  // renamed to "….db-wal.lost". Throws IoError where there is no file at the path,
-  // OpenError where it cannot be opened, BusyError while another process uses the
-  // log that is to be kept, and UsageError as for close(), and where this process
-  // has the file at the path open already. It can be called again then.
+  // renamed to "….db-wal.lost"; so is one that was cut down to less than what is in
+  // the database already, and check_integrity() says whether that is whole.
+  //
+  // Throws IoError where there is no file at the path, OpenError where it cannot be
+  // opened, BusyError while another process uses the log that is to be kept, and
+  // UsageError as for close(), and where this process has the file at the path open
+  // already. It can be called again then.
   void reopen(CallSite site = CallSite::current());
 
   // Before close(): refuses new calls of all who share the database, fails those

@@ -132,7 +132,7 @@ bool FileWatch::has_whole_log(sqlite3* connection) noexcept {
     }
     if (log_position(connection) != position) continue;  // another process has emptied it meanwhile
     try {
-      lasting_ = cut();
+      lasting_ = cut(*position);
     } catch (const std::bad_alloc&) {
       lasting_ = Verdict{Loss::log, {}};
     }
@@ -230,7 +230,7 @@ FileWatch::Verdict FileWatch::look(sqlite3* connection) {
   for (int i = 1; position && log_ && log.size < position->bytes() && i < kTries; ++i) {
     const std::optional<LogPosition> later = log_position(connection);
     if (later == position) {
-      lasting_ = cut();
+      lasting_ = cut(*position);
       return *lasting_;
     }
     position = later;
@@ -238,7 +238,7 @@ FileWatch::Verdict FileWatch::look(sqlite3* connection) {
     log = log_now();
   }
   if (position && is_hollow(connection, *position, log) && log_position(connection) == position) {
-    lasting_ = cut();
+    lasting_ = cut(*position);
     return *lasting_;
   }
   if (known_ && !explains(position, now)) {
@@ -260,7 +260,8 @@ bool FileWatch::is_hollow(sqlite3* connection, const LogPosition& position, cons
   return !has_newest_frame(connection, *before_commit_);
 }
 
-FileWatch::Verdict FileWatch::cut() const {
+FileWatch::Verdict FileWatch::cut(const LogPosition& position) {
+  if (known_) known_->log = position;
   return {Loss::log, "the write-ahead log " + quoted(log_name_) + " was cut short while it was open"};
 }
 
@@ -331,7 +332,7 @@ bool FileWatch::is_log_outdated() const {
   if (!lasting_ || lasting_->loss != Loss::log || !known_ || !known_->log || known_->log->is_copying()) return false;
   LogPosition copied = *known_->log;
   copied.frames = copied.copied;
-  return log_now().size < copied.bytes();
+  return log_now().error == 0 && !has_frame(log_name_, copied);
 }
 
 void FileWatch::set_log_aside() {

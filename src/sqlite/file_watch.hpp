@@ -144,7 +144,7 @@ class FileWatch {
   [[nodiscard]] Verdict look(sqlite3* connection) SQLANE_REQUIRES(mutex_);
   [[nodiscard]] bool is_hollow(sqlite3* connection, const LogPosition& position, const FileState& log) const
       SQLANE_REQUIRES(mutex_);
-  [[nodiscard]] Verdict cut() const;
+  [[nodiscard]] Verdict cut(const LogPosition& position) SQLANE_REQUIRES(mutex_);
   [[nodiscard]] bool explains(const std::optional<LogPosition>& position, const FileState& now) const
       SQLANE_REQUIRES(mutex_);
   void conclude(const Verdict& verdict) SQLANE_REQUIRES(mutex_);

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <fstream>
 #include <sqlite3.h>
 
 namespace sqlane::detail {
@@ -16,6 +17,22 @@ constexpr std::size_t kSaltWord = 8;
 constexpr std::size_t kCopiedWord = 24;   // nBackfill
 constexpr std::size_t kCopyingWord = 32;  // nBackfillAttempted
 constexpr int kTries = 3;
+
+// A frame begins with the number of its page, the size of the database, the salts as they are in memory, and the sums
+// as big-endian numbers. https://sqlite.org/fileformat2.html#walformat
+constexpr std::size_t kSalts = 8;
+constexpr std::size_t kSums = 16;
+
+using FrameHead = std::array<unsigned char, LogPosition::kFrameHeader>;
+
+// Where the head of the newest frame is. Requires: there is a frame.
+std::uint64_t newest_frame_at(const LogPosition& position) noexcept {
+  return position.bytes() - position.page_size - LogPosition::kFrameHeader;
+}
+
+bool has_salts_of(const FrameHead& frame, const LogPosition& position) noexcept {
+  return std::memcmp(frame.data() + kSalts, position.salt.data(), sizeof position.salt) == 0;
+}
 
 sqlite3_file* file_of(sqlite3* connection, int which) noexcept {
   sqlite3_file* file = nullptr;
@@ -66,22 +83,27 @@ std::optional<LogPosition> log_position(sqlite3* connection) noexcept {
   return std::nullopt;
 }
 
-// A frame begins with the number of its page, the size of the database, the salts as they are in memory, and the sums
-// as big-endian numbers. https://sqlite.org/fileformat2.html#walformat
 bool has_newest_frame(sqlite3* connection, const LogPosition& position) noexcept {
   sqlite3_file* const file = file_of(connection, SQLITE_FCNTL_JOURNAL_POINTER);
   if (file == nullptr || position.frames == 0) return true;
-  std::array<unsigned char, LogPosition::kFrameHeader> frame{};
-  const auto at = static_cast<sqlite3_int64>(position.bytes() - position.page_size - LogPosition::kFrameHeader);
+  FrameHead frame{};
+  const auto at = static_cast<sqlite3_int64>(newest_frame_at(position));
   if (file->pMethods->xRead(file, frame.data(), static_cast<int>(frame.size()), at) != SQLITE_OK) return true;
-  constexpr std::size_t kSalts = 8;
-  constexpr std::size_t kSums = 16;
   const auto big_endian = [&](std::size_t i) {
     return std::uint32_t{frame[i]} << 24U | std::uint32_t{frame[i + 1]} << 16U | std::uint32_t{frame[i + 2]} << 8U |
            std::uint32_t{frame[i + 3]};
   };
-  return std::memcmp(frame.data() + kSalts, position.salt.data(), sizeof position.salt) == 0 &&
-         big_endian(kSums) == position.sum[0] && big_endian(kSums + 4) == position.sum[1];
+  return has_salts_of(frame, position) && big_endian(kSums) == position.sum[0] &&
+         big_endian(kSums + 4) == position.sum[1];
+}
+
+bool has_frame(const std::filesystem::path& log, const LogPosition& position) {
+  if (position.frames == 0) return true;
+  FrameHead frame{};
+  std::ifstream in(log, std::ios::binary);
+  in.seekg(static_cast<std::streamoff>(newest_frame_at(position)));
+  in.read(reinterpret_cast<char*>(frame.data()), static_cast<std::streamsize>(frame.size()));
+  return in.good() && has_salts_of(frame, position);
 }
 
 std::optional<std::uint64_t> size_of_log(sqlite3* connection) noexcept {

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 
 struct sqlite3;
@@ -40,6 +41,9 @@ struct LogPosition {
 // Whether the newest frame of that moment is in the log still: the beginning of the frame, which is never zeros. True
 // where there is none, or it cannot be read.
 [[nodiscard]] bool has_newest_frame(sqlite3* connection, const LogPosition& position) noexcept;
+
+// Whether a log that no connection has open holds the newest frame of a position; true where that has none.
+[[nodiscard]] bool has_frame(const std::filesystem::path& log, const LogPosition& position);
 
 // The size of the log that the connection writes to, wherever its name leads
 // now; nothing where there is none.

@@ -4,6 +4,7 @@
 #include <latch>
 #include <optional>
 #include <sqlane/sqlane.hpp>
+#include <sqlane/testing/manual_clock.hpp>
 #include <string>
 #include <thread>
 #include <tuple>
@@ -234,6 +235,28 @@ TEST_F(ReopeningTest, LeavesOutALogThatHasLessThanTheDatabase) {
   EXPECT_TRUE(mentions(titles().front(), "before"));
 }
 
+// The next commit gave it its length back, so that what is missing is zeros.
+TEST_F(ReopeningTest, LeavesOutALogWhoseMiddleIsGone) {
+  db.reset();
+  db.emplace(Database::open(path));
+  insert("in the log still");  // with a page that is copied below, as a newer one
+  insert("copied");
+  {
+    const Snapshot held = db->snapshot();  // the log does not start over
+    ForeignConnection(path).run("PRAGMA wal_checkpoint");
+    insert("in the log alone");
+  }
+  const fs::path log = beside(path, "-wal");
+  const auto size = fs::file_size(log);
+  testing::cut(log, 32 + 24 + 4096);
+  testing::cut(log, size);
+  EXPECT_THROW(insert("lost"), IoError);
+  db->reopen();
+  EXPECT_EQ(db->query_one<std::string>("PRAGMA integrity_check"), "ok");
+  EXPECT_EQ(titles(), (Titles{"before", "in the log still", "copied"}));
+  EXPECT_TRUE(fs::exists(lost_log()));
+}
+
 TEST_F(ReopeningTest, KeepsAllWhereOnlyTheLogsNameIsGone) {
   for (int i = 0; i < 10; ++i) insert("before");
   fs::remove(beside(path, "-wal"));
@@ -242,6 +265,20 @@ TEST_F(ReopeningTest, KeepsAllWhereOnlyTheLogsNameIsGone) {
   db->reopen();
   EXPECT_GE(titles().size(), 11U);
   EXPECT_FALSE(fs::exists(lost_log()));
+}
+
+// Readers that could not be opened meanwhile are not held against the file that is there now.
+TEST_F(ReopeningTest, LetsReadersBeOpenedAtOnce) {
+  const testing::ManualClock clock;
+  db.reset();
+  db.emplace(Database::open(path, clock.into()));
+  insert("in the log");
+  fs::remove(beside(path, "-wal"));
+  std::string said;
+  for (int i = 0; i < 20; ++i) said = error_of<Error>([&] { static_cast<void>(titles()); }).what();
+  EXPECT_TRUE(mentions(said, "has failed too often") && mentions(said, "call reopen()")) << said;
+  db->reopen();
+  EXPECT_EQ(titles(), (Titles{"before", "in the log"}));
 }
 
 TEST_F(ReopeningTest, OfOneThatIsOnlyRead) {
