@@ -307,10 +307,13 @@ void FileWatch::give_up_anew() noexcept {
   begins_anew_ = false;
 }
 
-// Another log in its place would be in use by others, who know nothing of this one.
+// One in its place that holds something is in use by others, who know nothing of this one. A connection that was being
+// opened at the moment of the accident leaves an empty one.
 bool FileWatch::has_whole_log_without_a_name(sqlite3* connection) {
   const MutexLock lock(mutex_);
-  if (lasting_ || !database_now().is_same_file(identity_) || !is_missing(log_now())) return false;
+  if (lasting_ || !database_now().is_same_file(identity_)) return false;
+  const FileState log = log_now();
+  if (!is_missing(log) && (log.error != 0 || log.size != 0)) return false;
   const std::optional<LogPosition> position = log_position(connection);
   const std::optional<std::uint64_t> size = size_of_log(connection);
   return known_ && position && size && *size >= position->bytes() && explains(position, database_now());

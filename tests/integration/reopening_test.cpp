@@ -267,6 +267,18 @@ TEST_F(ReopeningTest, KeepsAllWhereOnlyTheLogsNameIsGone) {
   EXPECT_FALSE(fs::exists(lost_log()));
 }
 
+// As a connection makes it that is being opened as the log loses its name.
+TEST_F(ReopeningTest, KeepsAllWhereAnEmptyLogHasTheName) {
+  for (int i = 0; i < 10; ++i) insert("before");
+  fs::remove(beside(path, "-wal"));
+  testing::write_bytes(beside(path, "-wal"), "");
+  EXPECT_THROW(insert("refused"), IoError);
+  db->reopen();
+  EXPECT_GE(titles().size(), 11U);
+  insert("after");
+  EXPECT_EQ(titles().back(), "after");
+}
+
 // Readers that could not be opened meanwhile are not held against the file that is there now.
 TEST_F(ReopeningTest, LetsReadersBeOpenedAtOnce) {
   const testing::ManualClock clock;
