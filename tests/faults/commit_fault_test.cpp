@@ -1,10 +1,14 @@
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <sqlite3.h>
 #include <string>
 #include <vector>
 
 #include "support/expect_error.hpp"
+#include "support/files.hpp"
+#include "support/foreign_connection.hpp"
 #include "support/sqlite_faults.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -81,6 +85,23 @@ TEST_F(CommitFaults, OfASingleStatementLeaveItsOutcomeOpen) {
   }
   insert("b");
   EXPECT_EQ(titles(), (Titles{"a", "b"}));
+}
+
+// Moving the last pages to where there is room comes after the commit hook, and before the log is written.
+TEST_F(CommitFaults, ThatFindTheFileDamagedAreKnownToHaveWrittenNothing) {
+  const std::filesystem::path path = folder / "damaged.db";
+  testing::ForeignConnection(path).run(
+      "PRAGMA auto_vacuum = FULL; CREATE TABLE note (title TEXT);"
+      "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 10)"
+      "INSERT INTO note SELECT hex(zeroblob(3000)) FROM n");
+  std::string bytes = testing::bytes_of(path);
+  constexpr std::size_t kPage = 4096;
+  bytes.replace(kPage, kPage, kPage, '\xff');  // says of each page what it is for
+  testing::write_bytes(path, bytes);
+  Database damaged = Database::open(path);
+  const auto error = error_of<CorruptError>([&] { damaged.execute("DELETE FROM note WHERE rowid < 5"); });
+  EXPECT_TRUE(error.transaction_ended()) << error.what();
+  EXPECT_EQ(damaged.query_one<int>("SELECT count(*) FROM note"), 10);
 }
 
 TEST_F(CommitFaults, BeforeACommitBeganAreAPlainFailure) {
