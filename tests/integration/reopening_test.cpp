@@ -71,7 +71,9 @@ class Reopening : public ReopeningBase, public ::testing::TestWithParam<std::tup
   // Nothing: there is no such table.
   [[nodiscard]] std::optional<Titles> expected() const {
     if (leaves_no_file() || is("DatabaseReplaced") || is("DatabaseCopiedOver")) return Titles{"of another file"};
-    if (is("LogDeleted") || is("LogMoved")) return Titles{"before", "lost"};  // it was committed to that log
+    if (is("LogDeleted") || is("LogMoved") || is("LogReplaced")) {
+      return Titles{"before", "lost"};  // it was committed to that log
+    }
     if (is("LogCut")) return Titles{};
     return std::nullopt;
   }
@@ -277,6 +279,17 @@ TEST_F(ReopeningTest, KeepsAllWhereAnEmptyLogHasTheName) {
   EXPECT_GE(titles().size(), 11U);
   insert("after");
   EXPECT_EQ(titles().back(), "after");
+}
+
+// Others can have written to it by now.
+TEST_F(ReopeningTest, SavesNoLogWhoseNameIsThatOfAnotherWithContent) {
+  insert("in the log");
+  fs::rename(beside(path, "-wal"), beside(path, "-wal.moved"));
+  testing::write_bytes(beside(path, "-wal"), std::string(32, 'x'));
+  EXPECT_THROW(insert("refused"), IoError);
+  db->reopen();
+  EXPECT_THROW(static_cast<void>(titles()), SchemaError);
+  EXPECT_EQ(db->query_one<std::string>("PRAGMA integrity_check"), "ok");
 }
 
 // Readers that could not be opened meanwhile are not held against the file that is there now.

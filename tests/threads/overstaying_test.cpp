@@ -36,7 +36,7 @@ TEST(Overstaying, IsEndedHoweverEarlyItIsNoticed) {
   while (running > 0) db.maintain_now();
   threads.clear();
   EXPECT_GE(db.stats().readers.interrupted, static_cast<std::uint64_t>(kThreads * kReads));
-  EXPECT_EQ(db.stats().readers.created, static_cast<std::uint64_t>(kThreads));
+  EXPECT_LE(db.stats().readers.created, static_cast<std::uint64_t>(kThreads)) << "an interrupted reader is kept";
 }
 
 }  // namespace
