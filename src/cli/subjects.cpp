@@ -3,7 +3,7 @@
 #include <chrono>
 #include <utility>
 
-#include "benchmarks/peer/connection_per_thread.hpp"
+#include "peer/connection_per_thread.hpp"
 
 namespace sqlane::cli {
 namespace {

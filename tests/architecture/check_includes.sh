@@ -3,11 +3,11 @@
 #
 #   check_includes.sh ROOT    prints each include that does not, and fails when there is one
 #
-#  1. The headers of SQLite and SQLiteCpp are included in src/sqlite and src/vfs alone.
+#  1. The headers of SQLite and SQLiteCpp are included in src/sqlite, src/vfs and src/peer alone.
 #  2. Arrows run one way: a room includes what the table below lists, besides itself.
 #  3. Public headers include public headers only; every room may include those.
 #  4. The pure files include no room but base.
-#  5. src/cli uses public headers, and its own or those of benchmarks/.
+#  5. src/cli uses public headers, its own, and those of src/peer.
 #  6. The kit for the tests of others, src/testing and include/sqlane/testing, is included by itself alone.
 set -euo pipefail
 cd "$1"
@@ -26,6 +26,7 @@ declare -A may_include=(
   [migrate]="transaction sqlite base"
   [database]="migrate observe care lane pool transaction sqlite vfs base"
   [testing]="database lane pool transaction sqlite vfs base"
+  [peer]=""
   [cli]=""
 )
 pure_files="src/lane/admission.hpp src/lane/batch.hpp src/transaction/state.hpp"
@@ -50,8 +51,8 @@ check() { # FILE:LINE, ROOM, "HEADER" or <HEADER>
   local target=${header%%/*}
   case $header in
     sqlite3.h | sqlite3ext.h | SQLiteCpp/*)
-      if [[ $room != sqlite && $room != vfs ]]; then
-        violation "$place" "$header belongs to src/sqlite and src/vfs"
+      if [[ $room != sqlite && $room != vfs && $room != peer ]]; then
+        violation "$place" "$header belongs to src/sqlite, src/vfs and src/peer"
       fi
       return ;;
     sqlane/testing.hpp | sqlane/testing/*)
@@ -62,9 +63,8 @@ check() { # FILE:LINE, ROOM, "HEADER" or <HEADER>
     sqlane/*) return ;;
   esac
   if [[ $room == cli ]]; then
-    if [[ $quote == '"' && ! (-e src/cli/$header || -e benchmarks/$header) && ! ($target == cli && -e src/$header) &&
-      ! ($target == benchmarks && -e $header) ]]; then
-      violation "$place" "\"$header\" is neither public nor of src/cli or benchmarks"
+    if [[ $quote == '"' && ! -e src/cli/$header && ! (($target == cli || $target == peer) && -e src/$header) ]]; then
+      violation "$place" "\"$header\" is neither public nor of src/cli or src/peer"
     elif [[ $quote == '<' && -n ${may_include[$target]+known} && -d src/$target ]]; then
       violation "$place" "<$header> is not public"
     fi

@@ -1,4 +1,4 @@
-#include "benchmarks/peer/connection_per_thread.hpp"
+#include "peer/connection_per_thread.hpp"
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <sqlite3.h>
