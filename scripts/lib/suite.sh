@@ -51,14 +51,16 @@ sources_of() {
 # run_tidy FILE…: clang-tidy over the sources of the library and the command that have to do with these files. Each source
 # is compiled without the headers that a build precompiles, so it has to include what it needs.
 run_tidy() {
-  configure tidy
+  cmake --preset tidy >/dev/null # each time: nothing is built there that would notice a new source
   local file
   local -a candidates sources=()
   mapfile -t candidates < <(for file in "$@"; do sources_of "$file"; done | sort -u)
   for file in "${candidates[@]}"; do
-    if grep -qF "\"file\": \"$PWD/$file\"" build/tidy/compile_commands.json; then
-      sources+=("$file")
+    if ! grep -qF "\"file\": \"$PWD/$file\"" build/tidy/compile_commands.json; then
+      echo "clang-tidy cannot look at $file: nothing is built from it" >&2
+      return 1
     fi
+    sources+=("$file")
   done
   if ((${#sources[@]} == 0)); then
     echo "No C++ source to look at"
