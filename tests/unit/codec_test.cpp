@@ -219,7 +219,8 @@ TEST(TimeCodec, SortsByTimeWhateverTheTypesAre) {
   std::mt19937_64 random(seed);
   // A few seconds around midnight, so that many moments are equal or differ in their last digits alone.
   std::uniform_int_distribution<std::int64_t> around(-3'000'000'000, 3'000'000'000);
-  std::uniform_int_distribution<std::int64_t> anywhere(Nanos::min().time_since_epoch().count() + 1'000'000'000,
+  // From the first whole day on: the part of one before it cannot be read.
+  std::uniform_int_distribution<std::int64_t> anywhere(Nanos(ceil<days>(Nanos::min())).time_since_epoch().count(),
                                                        Nanos::max().time_since_epoch().count());
   std::uniform_int_distribution<int> unit(0, 4);
   const auto draw = [&](bool is_near) -> Moment {
