@@ -217,17 +217,17 @@ class Database {
   // while all is as it was. For all who share the database.
   //
   // Waits for those that write or read (up to Options::acquire_timeout, then
-  // TimeoutError naming them). Other calls wait meanwhile, or are an IoError. What
+  // TimeoutError naming them). Until it returns, other calls wait or throw IoError. What
   // was committed is kept where that can be done: a log whose name alone was
   // deleted or moved is brought into the database, with the write that failed for
   // it. A log that belongs to another file than the one that is there now is
   // renamed to "….db-wal.lost"; so is one that was cut down to less than what is in
   // the database already, and check_integrity() says whether that is whole.
   //
-  // Throws IoError where there is no file at the path, OpenError where it cannot be
-  // opened, BusyError while another process uses the log that is to be kept, and
-  // UsageError as for close(), and where this process has the file at the path open
-  // already. It can be called again then.
+  // Throws IoError if no file is at the path, OpenError if the file cannot be opened,
+  // BusyError if another process uses the log that is to be kept, and UsageError as
+  // close() does, or if this process already has the file at the path open. The call
+  // can be repeated after each of these.
   void reopen(CallSite site = CallSite::current());
 
   // Before close(): refuses new calls of all who share the database, fails those

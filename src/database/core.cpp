@@ -225,7 +225,7 @@ void Core::reopen(CallSite site) {
     PoolCore& readers;
     ~Release() {
       files.give_up_anew();
-      readers.forget_failures();  // which were due to what is over now, or is to be found out anew
+      readers.forget_failures();  // they belong to the old file: the next read tries again
       lane.release();
     }
   } const release{lane_, files, readers_->base().core()};

@@ -365,7 +365,7 @@ void PoolCore::fill(PoolSlot& slot, FirstUse use) {
     fail_filling(slot, use, error.what());
     throw;
   } catch (...) {  // of a factory of the user's
-    fail_filling(slot, use, "something that is no std::exception");
+    fail_filling(slot, use, "an exception that is not a std::exception");
     throw;
   }
   add_one(created_);

@@ -135,7 +135,7 @@ class PoolCore final : public Waitable {
   // Closes everything that there is: what is idle now, the rest when it comes
   // back. Waits for that; TimeoutError naming those who hold something still.
   void renew(Clock::time_point deadline) SQLANE_EXCLUDES(mutex_);
-  // The next one is made without regard to those that could not be made.
+  // Closes the circuit breaker: the next resource is made however often making one has failed.
   void forget_failures() noexcept SQLANE_EXCLUDES(mutex_);
 
   // Refuses new calls, wakes those that wait with ClosedError, closes what is idle.

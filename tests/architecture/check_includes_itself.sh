@@ -35,6 +35,9 @@ plant_tree() {
   plant src/cli/main.cpp '#include "histogram.hpp"'
   plant src/cli/main.cpp '#include "sqlane/sqlane.hpp"'
   plant src/cli/main.cpp '#include <fmt/format.h>'
+  plant src/cli/main.cpp '#include "peer/recipe.hpp"'
+  plant src/peer/recipe.hpp '#include <string>'
+  plant src/peer/recipe.cpp '#include <SQLiteCpp/SQLiteCpp.h>'
 }
 expect_refused() { # FILE, LINE
   plant_tree
@@ -84,6 +87,9 @@ expect_refused src/transaction/state.hpp '#include "sqlite/connection.hpp"'
 expect_refused include/sqlane/sql.hpp '#include "base/clock.hpp"'
 expect_refused src/cli/main.cpp '#include "sqlite/connection.hpp"'
 expect_refused src/cli/main.cpp '#include <pool/pool.hpp>'
+expect_refused src/peer/recipe.cpp '#include "sqlite/connection.hpp"'
+expect_refused src/database.cpp '#include "peer/recipe.hpp"'
+expect_refused src/sqlite/connection.cpp '#include "peer/recipe.hpp"'
 # ways around
 expect_refused src/lane/writer_lane.cpp '#include "../care/governor.hpp"'
 expect_refused src/lane/writer_lane.cpp '#include "admission.hpp"'
